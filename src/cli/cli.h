@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/arena.h"
+#include "cli/log.h"
+#include "cli/opt.h"
+#include "container/container.h"
+
+/* What the options in front of the subcommand say, and where messages go. */
+struct cli {
+	struct arena arena;
+	struct log log;
+	const char *root; /* absolute */
+	bool rootless; /* a cgroup that can't be had is no error */
+	const struct command *command;
+};
+
+/*
+ * A subcommand. @run gets argv[0] = name and returns the exit status.
+ */
+struct command {
+	const char *name;
+	int (*run)(struct cli *c, int argc, char **argv);
+	const char *args_help;
+	const char *summary;
+};
+
+/** cli_commands - the table, ends with a row without name */
+extern const struct command cli_commands[];
+
+/**
+ * cli_args - parse the options of a subcommand and count what is left
+ * @min, @max: how many positional arguments
+ *
+ * Prints the help for --help, and the fault with a hint otherwise.
+ * Return: -1: go on, @args is filled; else the exit status.
+ */
+int cli_args(struct cli *c, int argc, char **argv, const struct opt *opts, size_t min, size_t max,
+	     struct opt_args *args);
+
+/** cli_fail - log an error; Return: @status */
+int cli_fail(struct cli *c, const struct err *e, int status);
+
+/** cli_report - log the warning of @r and print its prices on stderr */
+void cli_report(struct cli *c, const struct ctr_report *r);
+
+/** cli_print - write text to stdout; Return: 0, or 1 when it can't be written (logged) */
+int cli_print(struct cli *c, const char *text, size_t n);
+
+/** cli_print_buf - cli_print of a buf that may have run out of memory */
+int cli_print_buf(struct cli *c, const struct buf *b);
+
+/** cli_want_json - value of --format; Return: 1 json, 0 table, -EINVAL */
+int cli_want_json(const char *format, struct err *e);
+
+/** print_escaped - append @s with control characters, C1 included, made visible as \xNN */
+void print_escaped(struct buf *b, const char *s);
+
+/** print_column - print_escaped, padded with blanks to @width */
+void print_column(struct buf *b, const char *s, size_t width);
+
+/** print_version - what `cay --version` says */
+void print_version(struct buf *b);
+
+int cmd_create(struct cli *c, int argc, char **argv);
+int cmd_run(struct cli *c, int argc, char **argv);
+int cmd_start(struct cli *c, int argc, char **argv);
+int cmd_state(struct cli *c, int argc, char **argv);
+int cmd_kill(struct cli *c, int argc, char **argv);
+int cmd_delete(struct cli *c, int argc, char **argv);
+int cmd_list(struct cli *c, int argc, char **argv);
+int cmd_exec(struct cli *c, int argc, char **argv);
+int cmd_ps(struct cli *c, int argc, char **argv);
+int cmd_spec(struct cli *c, int argc, char **argv);
+int cmd_features(struct cli *c, int argc, char **argv);
+int cmd_plan(struct cli *c, int argc, char **argv);
+int cmd_doctor(struct cli *c, int argc, char **argv);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/log.h"
+
+#include "base/json.h"
+#include "base/parse.h"
+#include "cli/cli.h"
+#include "sys/syscalls.h"
+
+#include <time.h>
+
+int log_open(struct log *l, const char *path, const char *format, struct err *e)
+{
+	int fd;
+
+	if (format && !str_eq(format, "text") && !str_eq(format, "json"))
+		return err_set(e, EINVAL, "--log-format \"%s\": must be text or json", format);
+	l->json = str_eq(format, "json");
+	if (!path || !*path || str_eq(path, "/dev/stderr"))
+		return 0;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+	if (fd < 0)
+		return err_sys(e, errno, "open log file \"%s\"", path);
+	l->fd = fd;
+	return 0;
+}
+
+void log_close(struct log *l)
+{
+	auto_close_fd(&l->fd);
+	l->fd = -EBADF;
+}
+
+static const char *level_name(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_DEBUG:
+		return "debug";
+	case LOG_LEVEL_WARNING:
+		return "warning";
+	case LOG_LEVEL_ERROR:
+		return "error";
+	}
+	return "error";
+}
+
+static const char *time_text(char *buf, size_t size)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (!gmtime_r(&now, &tm) || strftime(buf, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		return "";
+	return buf;
+}
+
+static void make_line(const struct log *l, enum log_level level, const char *msg, struct buf *b)
+{
+	struct json_out o = { .b = b };
+	char when[32];
+
+	(void)time_text(when, sizeof(when));
+	if (l->json) {
+		jo_open(&o, NULL, '{');
+		jo_str(&o, "level", level_name(level));
+		jo_str(&o, "msg", msg);
+		jo_str(&o, "time", when);
+		jo_close(&o, '}');
+	} else {
+		/* logfmt; a JSON string is quoted the way its readers expect */
+		buf_printf(b, "time=\"%s\" level=%s ", when, level_name(level));
+		buf_str(b, "msg=");
+		jo_str(&o, NULL, msg);
+	}
+	buf_str(b, "\n");
+}
+
+void log_write(const struct log *l, enum log_level level, const char *msg)
+{
+	AUTO_BUF struct buf line = { 0 }, plain = { 0 };
+
+	if (level == LOG_LEVEL_DEBUG && !l->debug)
+		return;
+	if (l->fd >= 0) {
+		make_line(l, level, msg, &line);
+		if (!line.failed)
+			(void)sys_write_all(l->fd, line.data, line.len);
+		if (level != LOG_LEVEL_ERROR)
+			return;
+	} else if (l->json) {
+		make_line(l, level, msg, &line);
+		if (!line.failed)
+			(void)sys_write_all(STDERR_FILENO, line.data, line.len);
+		return;
+	}
+	buf_str(&plain, "cay: ");
+	if (level == LOG_LEVEL_WARNING)
+		buf_str(&plain, "warning: ");
+	print_escaped(&plain, msg);
+	buf_str(&plain, "\n");
+	if (!plain.failed)
+		(void)sys_write_all(STDERR_FILENO, plain.data, plain.len);
+}

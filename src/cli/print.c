@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include "base/parse.h"
+#include "oci/defaults.h"
+#include "oci/spec.h"
+#include "sys/syscalls.h"
+
+#include <seccomp.h>
+#include <string.h>
+
+/* C1 controls in UTF-8 are C2 80 … C2 9F: terminals obey them too. */
+static size_t control_len(const unsigned char *s)
+{
+	if (*s < 0x20 || *s == 0x7f)
+		return 1;
+	return *s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0 ? 2 : 0;
+}
+
+/* Bytes of @s up to the next control character or stray byte over 0x7f. */
+static size_t clean_len(const unsigned char *s)
+{
+	size_t n = 0;
+
+	while (s[n] && !control_len(s + n))
+		n++;
+	return n;
+}
+
+void print_escaped(struct buf *b, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	while (*s) {
+		size_t n = clean_len(s);
+
+		buf_add(b, s, n);
+		s += n;
+		n = *s ? control_len(s) : 0;
+		for (size_t i = 0; i < n; i++)
+			buf_printf(b, "\\x%02x", s[i]);
+		s += n;
+	}
+}
+
+void print_column(struct buf *b, const char *s, size_t width)
+{
+	size_t start = b->len, len;
+
+	print_escaped(b, s);
+	len = b->len - start;
+	if (len < width)
+		buf_printf(b, "%*s", (int)(width - len), "");
+}
+
+int cli_print(struct cli *c, const char *text, size_t n)
+{
+	struct err e;
+	int r = sys_write_all(STDOUT_FILENO, text, n);
+
+	if (r == 0)
+		return 0;
+	(void)err_sys(&e, r, "write to stdout");
+	return cli_fail(c, &e, 1);
+}
+
+int cli_print_buf(struct cli *c, const struct buf *b)
+{
+	struct err e;
+
+	if (b->failed) {
+		(void)err_oom(&e);
+		return cli_fail(c, &e, 1);
+	}
+	return cli_print(c, b->data ? b->data : "", b->len);
+}
+
+int cli_want_json(const char *format, struct err *e)
+{
+	if (!format || str_eq(format, "table") || str_eq(format, "text"))
+		return 0;
+	if (str_eq(format, "json"))
+		return 1;
+	return err_set(e, EINVAL, "invalid format option \"%s\"", format);
+}
+
+void print_version(struct buf *b)
+{
+	const struct scmp_version *v = seccomp_version();
+
+	buf_str(b, "cay version " CAY_VERSION "\n");
+#ifdef CAY_COMMIT
+	buf_str(b, "commit: " CAY_COMMIT "\n");
+#endif
+	buf_str(b, "spec: " OCI_VERSION "\n");
+	if (v)
+		buf_printf(b, "libseccomp: %u.%u.%u\n", v->major, v->minor, v->micro);
+}

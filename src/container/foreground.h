@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/err.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * Waiting for a process that we started: signals go to it, the terminal is relayed, its
+ * exit status becomes ours. Private to container/.
+ */
+struct foreground {
+	int signal_fd;
+	sigset_t before; /* mask to restore */
+	bool active;
+};
+
+#define FOREGROUND_INIT { .signal_fd = -EBADF }
+
+/**
+ * foreground_begin - from here on signals wait for foreground_wait instead of killing us
+ * @subreaper: orphans of the process become our children
+ *
+ * Return: 0 or a negative code.
+ */
+int foreground_begin(struct foreground *f, bool subreaper, struct err *e);
+
+/**
+ * foreground_wait - until @pid has ended
+ * @pid, @pidfd: our child
+ * @console_fd:  outer end of its terminal, or -EBADF; borrowed
+ * @ret_exit:    its status, or 128 and the number of the signal that killed it
+ *
+ * The caller's terminal is raw meanwhile, if stdin is one, and as before on return.
+ * Return: 0 or a negative code.
+ */
+int foreground_wait(struct foreground *f, pid_t pid, int pidfd, int console_fd, int *ret_exit,
+		    struct err *e);
+
+/** foreground_end - restore the signal mask */
+void foreground_end(struct foreground *f);
+#define AUTO_FOREGROUND AUTO(foreground_end)

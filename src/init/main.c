@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cay-init, the islander: takes a checked plan and performs its steps, in order. It is
+ * the first and only program of cay inside a container: static, no parser, no heap.
+ *
+ * argv[1] is the number of the fd that holds the plan; everything else is in the plan.
+ */
+#include "mech/cred/cred.h"
+#include "mech/hooks/hooks.h"
+#include "mech/mount/mount.h"
+#include "mech/ns/ns.h"
+#include "mech/seccomp/seccomp.h"
+#include "mech/tty/tty.h"
+#include "base/parse.h"
+#include "sys/channel.h"
+#include "sys/syscalls.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+enum { EXIT_FAILED = 1, EXIT_ORPHANED = 2 };
+
+struct islander {
+	struct island in;
+	struct plan_view view;
+	uint32_t keep_fds;
+	bool timing;
+};
+
+/* The plan's own memory: private and writable, because lists are resolved in place. */
+static int load_plan(struct islander *me, const char *fd_text, struct err *e)
+{
+	const struct plan_head *head;
+	struct stat st;
+	uint32_t fd;
+	void *bytes;
+	int r;
+
+	if (parse_u32(fd_text, &fd) < 0 || fstat((int)fd, &st) < 0)
+		return err_set(e, EBADF, "cay-init is started by cay, with a plan");
+	if (st.st_size <= 0 || st.st_size > PLAN_MAX_BYTES)
+		return err_set(e, EBADMSG, "plan: bad size");
+	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, (int)fd, 0);
+	if (bytes == MAP_FAILED)
+		return err_sys(e, errno, "plan: mmap");
+	close((int)fd);
+	r = plan_check(bytes, (size_t)st.st_size, &me->view, e);
+	if (r < 0)
+		return r;
+	head = bytes;
+	me->in.sock = head->sock;
+	me->keep_fds = head->keep_fds;
+	me->timing = head->timing;
+	return 0;
+}
+
+/* What a careless parent left ignored or blocked is no business of the program's. */
+static void reset_signals(void)
+{
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig < 65; sig++)
+		(void)sigaction(sig, &dfl, NULL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Ask the planner to run a phase; whoever gets no answer has no planner and no future. */
+static int sync_with_planner(struct islander *me, int64_t phase)
+{
+	struct msg m = { .kind = MSG_SYNC, .value = (int32_t)phase };
+
+	if (chan_send(me->in.sock, &m, -1) < 0 || chan_recv(me->in.sock, &m, NULL) <= 0 ||
+	    m.kind != MSG_GO)
+		_exit(EXIT_ORPHANED);
+	/* Committed: from here the container outlives the planner. */
+	if (phase == PHASE_COMMIT)
+		(void)prctl(PR_SET_PDEATHSIG, 0);
+	return 0;
+}
+
+/* Close all but the program's own fds and @keep. */
+static void close_others(const struct islander *me, int keep)
+{
+	if (keep > (int)me->keep_fds)
+		(void)sys_close_range(me->keep_fds, (unsigned int)keep - 1, 0);
+	(void)sys_close_range((unsigned int)keep + 1, ~0U, 0);
+}
+
+/*
+ * The gate: tell the planner, let go of everything of its, and wait for `start`. Whoever
+ * connects and goes away without a word is forgotten.
+ */
+static int wait_at_gate(struct islander *me, const struct step *s, struct err *e)
+{
+	int gate = view_fd(&me->view, (uint32_t)s->u.num.value);
+	struct msg m = { .kind = MSG_READY };
+
+	if (chan_send(me->in.sock, &m, -1) < 0)
+		_exit(EXIT_ORPHANED);
+	close_others(me, gate);
+	me->in.sock = me->in.proc_fd = me->in.root_fd = -EBADF;
+	me->in.mask_fd = me->in.null_fd = -EBADF;
+	for (;;) {
+		int fd = accept4(gate, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (fd < 0)
+			return err_sys(e, errno, "gate: accept");
+		if (chan_recv(fd, &m, NULL) == 1 && m.kind == MSG_START) {
+			me->in.sock = fd;
+			close(gate);
+			return 0;
+		}
+		close(fd);
+	}
+}
+
+/* exec: joining the mount namespace put us at its root; hold on to it. */
+static int take_joined_root(struct islander *me, struct err *e)
+{
+	if (chdir("/") < 0)
+		return err_sys(e, errno, "chdir to the container's root");
+	me->in.root_fd = sys_openat2(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0);
+	if (me->in.root_fd < 0)
+		return err_sys(e, me->in.root_fd, "open the container's root");
+	return 0;
+}
+
+static int apply(struct islander *me, const struct step *s, struct err *e)
+{
+	switch ((enum step_kind)s->kind) {
+	case STEP_SYNC:
+		return sync_with_planner(me, s->u.num.value);
+	case STEP_GATE:
+		return wait_at_gate(me, s, e);
+	case STEP_CHDIR_ROOT:
+		return take_joined_root(me, e);
+	case STEP_PRIVATE:
+	case STEP_SETNS:
+	case STEP_UNSHARE:
+	case STEP_BECOME_ROOT:
+	case STEP_TIME_OFFSETS:
+	case STEP_FORK:
+	case STEP_SESSION:
+	case STEP_KEYRING:
+	case STEP_SYSCTL:
+	case STEP_HOSTNAME:
+	case STEP_DOMAINNAME:
+		return ns_apply(&me->in, s, e);
+	case STEP_ROOT:
+	case STEP_MOUNT:
+	case STEP_BIND:
+	case STEP_REMOUNT:
+	case STEP_SYMLINK:
+	case STEP_DEVICE:
+	case STEP_MASK:
+	case STEP_READONLY:
+	case STEP_PIVOT:
+		return mnt_apply(&me->in, s, e);
+	case STEP_CONSOLE:
+		return tty_apply(&me->in, s, e);
+	case STEP_HOOK:
+		return hooks_apply(&me->view, s, getpid(), e);
+	case STEP_SECCOMP:
+		return sec_apply(&me->view, s, e);
+	case STEP_WORKDIR:
+	case STEP_LOOKUP:
+	case STEP_GROUPS:
+	case STEP_BOUNDING:
+	case STEP_USER:
+	case STEP_CAPS:
+	case STEP_NO_NEW_PRIVS:
+	case STEP_EXEC:
+		return cred_apply(&me->in, s, e);
+	case STEP_NONE:
+	case STEP_OPEN_TREE:
+	case STEP_OPEN_NS:
+	case STEP_OPEN_PIDFD:
+	case STEP_CONNECT:
+	case STEP_LISTEN:
+	case STEP_CGROUP_MAKE:
+	case STEP_CGROUP_SET:
+	case STEP_CGROUP_DEVICES:
+	case STEP_CLONE:
+	case STEP_MAP_IDS:
+	case STEP_CGROUP_JOIN:
+	case STEP_OOM_SCORE:
+	case STEP_RLIMIT:
+	case STEP_KIND_COUNT:
+		break;
+	}
+	return err_set(e, EBADMSG, "step \"%s\" is not the islander's", step_describe(s->kind)->name);
+}
+
+static int run_steps(struct islander *me, struct err *e)
+{
+	for (uint32_t i = 0; i < me->view.nsteps; i++) {
+		const struct step *s = &me->view.steps[i];
+		struct msg price = { .kind = MSG_PRICE, .value = (int32_t)i };
+		uint64_t before = me->timing ? sys_now_ns() : 0;
+		int r;
+
+		/* The last act: nothing of ours survives the exec. */
+		if (s->kind == STEP_EXEC)
+			(void)sys_close_range(me->keep_fds, ~0U, CLOSE_RANGE_CLOEXEC);
+		r = apply(me, s, e);
+		if (r < 0)
+			return r;
+		if (!me->timing || s->kind == STEP_GATE)
+			continue;
+		price.number = sys_now_ns() - before;
+		(void)chan_send(me->in.sock, &price, -1);
+	}
+	return err_set(e, EBADMSG, "plan: ended without a program");
+}
+
+int main(int argc, char **argv)
+{
+	static struct islander me = {
+		.in = { .root_fd = -EBADF, .proc_fd = -EBADF, .sock = -EBADF, .mask_fd = -EBADF,
+			.null_fd = -EBADF },
+	};
+	struct msg m = { .kind = MSG_ERROR };
+	int r;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)prctl(PR_SET_NAME, "cay-init");
+	reset_signals();
+	me.in.plan = &me.view;
+	r = load_plan(&me, argc > 1 ? argv[1] : "", &m.err);
+	if (r < 0) {
+		(void)!write(2, m.err.msg, strlen(m.err.msg));
+		(void)!write(2, "\n", 1);
+		return EXIT_FAILED;
+	}
+	me.in.proc_fd = sys_open_proc();
+	if (me.in.proc_fd < 0)
+		r = err_sys(&m.err, me.in.proc_fd, "open /proc of the host");
+	else
+		r = run_steps(&me, &m.err);
+	m.value = r;
+	(void)chan_send(me.in.sock, &m, -1);
+	return EXIT_FAILED;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launch/compile.h"
+
+#include "mech/cgroup/cgroup.h"
+#include "mech/hooks/hooks.h"
+#include "mech/tty/tty.h"
+#include "oci/state.h"
+#include "sys/syscalls.h"
+
+#include <linux/sched.h>
+
+/*
+ * exec: the islander is born among us, turns private there, and joins all namespaces of
+ * the container at once by its init's pidfd. Nothing of ours is ever traceable from inside.
+ */
+static void join(const struct launch_exec_options *o, struct plan *p)
+{
+	uint32_t slot = plan_slot(p);
+
+	plan_add(p, &(struct step){ .kind = STEP_OPEN_PIDFD, .phase = PHASE_HOST,
+				    .u.pidfd = { .start_time = o->init_start_time,
+						 .pid = (uint32_t)o->init_pid,
+						 .slot = slot } });
+	plan_add(p, &(struct step){ .kind = STEP_CLONE, .phase = PHASE_CLONE,
+				    .u.clone = { .flags = 0, .cgroup_slot = SLOT_NONE } });
+	plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
+	plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
+	if (o->namespaces)
+		plan_add(p, &(struct step){ .kind = STEP_SETNS, .phase = PHASE_INIT,
+					    .u.setns = { slot, (uint32_t)o->namespaces } });
+	if (o->namespaces & CLONE_NEWUSER)
+		plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
+	if (o->namespaces & (CLONE_NEWPID | CLONE_NEWTIME))
+		plan_add_none(p, PHASE_INIT, STEP_FORK);
+	plan_add_none(p, PHASE_INIT, STEP_CHDIR_ROOT);
+}
+
+int launch_compile_exec(const struct host_facts *h, const struct launch_exec_options *o,
+			struct plan *p, struct launch_info *ret, struct err *e)
+{
+	struct cred_context cred = { .userns = o->namespaces & CLONE_NEWUSER,
+				     .setgroups_denied = o->setgroups_denied,
+				     .extra_env = o->extra_env };
+	const struct oci_process *pr = o->process;
+	uint32_t console = SLOT_NONE;
+	size_t ndirs = 0;
+	int r;
+
+	if (!(o->namespaces & CLONE_NEWNS))
+		return err_set(e, EOPNOTSUPP, "exec: the container has no mount namespace of its own");
+	while (o->cgroup_dirs && o->cgroup_dirs[ndirs])
+		ndirs++;
+	p->timing = o->timing;
+	p->keep_fds = 3 + o->preserve_fds;
+	ret->namespaces = o->namespaces;
+	join(o, p);
+	cg_plan_join(o->cgroup_dirs, ndirs, false, p);
+	compile_session(o->no_new_keyring, o->id, p);
+	if (pr->terminal && o->console_socket) {
+		console = plan_slot(p);
+		plan_add(p, &(struct step){
+				    .kind = STEP_CONNECT, .phase = PHASE_HOST,
+				    .u.sock = { plan_str(p, PHASE_HOST, o->console_socket), console } });
+	}
+	ret->terminal_to_planner = pr->terminal && console == SLOT_NONE;
+	tty_plan(pr, console, false, p);
+	cred_plan_limits(pr, p);
+	r = cred_plan_prepare(pr, &cred, p, e);
+	if (r < 0)
+		return r;
+	plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_COMMIT);
+	r = compile_process(pr, o->seccomp, o->cache_dir, h, &cred, p, e);
+	return r < 0 ? r : plan_failed(p) ? err_oom(e) : 0;
+}
+
+int launch_run_hooks(const struct oci_spec *s, enum oci_hook_kind kind, const char *id,
+		     const char *bundle, const char *status, pid_t pid, struct err *e)
+{
+	struct oci_state state = { .id = id, .status = status, .bundle = bundle, .pid = pid,
+				   .annotations = s->annotations,
+				   .annotations_count = s->annotations_count };
+	AUTO_BUF struct buf text = { 0 };
+	struct json_out o = { .b = &text };
+	AUTO_PLAN struct plan p;
+	struct plan_view v;
+	int r = 0;
+
+	if (!s->hooks[kind].hooks_count)
+		return 0;
+	plan_init(&p);
+	oci_state_write(&o, &state);
+	hooks_plan(s, kind, PHASE_HOST, text.data, "", &p);
+	if (text.failed || plan_failed(&p))
+		return err_oom(e);
+	r = plan_view_half(&p.host, NULL, 0, &v, e);
+	for (uint32_t i = 0; r == 0 && i < v.nsteps; i++)
+		r = hooks_apply(&v, &v.steps[i], 0, e);
+	return r;
+}

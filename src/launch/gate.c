@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launch/launch.h"
+
+#include "sys/channel.h"
+#include "sys/unixsock.h"
+
+int launch_open_gate(const char *gate_path, struct err *e)
+{
+	AUTO_FD int fd = unix_connect(gate_path, SOCK_SEQPACKET);
+	struct msg m = { .kind = MSG_START };
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, fd, "nobody waits at the gate \"%s\"", gate_path);
+	r = chan_send(fd, &m, -1);
+	if (r < 0)
+		return err_sys(e, r, "open the gate \"%s\"", gate_path);
+	/* Prices may come first; the end of the channel means that the program runs. */
+	do
+		r = chan_recv(fd, &m, NULL);
+	while (r > 0 && m.kind == MSG_PRICE);
+	if (r < 0)
+		return err_sys(e, r, "gate \"%s\"", gate_path);
+	if (r == 0)
+		return 0;
+	if (m.kind != MSG_ERROR)
+		return err_set(e, EBADMSG, "gate: unexpected message %u", m.kind);
+	*e = m.err;
+	return m.err.code < 0 ? m.err.code : -EIO;
+}
+
+bool launch_gate_waits(const char *gate_path)
+{
+	AUTO_FD int fd = unix_connect(gate_path, SOCK_SEQPACKET);
+
+	return fd >= 0;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launch/launch.h"
+
+#include "launch/host.h"
+#include "launch/islander.h"
+#include "sys/channel.h"
+#include "sys/syscalls.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+/* Signals that ask the planner to give up; held back while it holds half a container. */
+static void stop_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGQUIT);
+}
+
+static void note_price(struct launch *l, uint32_t index, bool island, uint32_t kind, uint64_t ns)
+{
+	struct step_price pr = { .index = index, .island = island, .kind = (uint16_t)kind, .ns = ns };
+
+	buf_add(&l->prices, &pr, sizeof(pr));
+}
+
+/* All steps of one planner phase, in plan order. */
+static int run_phase(struct launch *l, enum phase phase, struct err *e)
+{
+	struct island in = { .plan = &l->host, .root_fd = -EBADF, .proc_fd = l->proc_fd,
+			     .sock = l->sock, .mask_fd = -EBADF, .null_fd = -EBADF, .pid = l->pid };
+
+	for (uint32_t i = 0; i < l->host.nsteps; i++) {
+		uint64_t before;
+		int r;
+
+		if (l->host.steps[i].phase != phase)
+			continue;
+		before = l->plan->timing ? sys_now_ns() : 0;
+		r = host_apply(l, &in, i, e);
+		if (r < 0)
+			return r;
+		if (phase == PHASE_HOST)
+			l->done = i + 1;
+		if (l->plan->timing)
+			note_price(l, i, false, l->host.steps[i].kind, sys_now_ns() - before);
+	}
+	return 0;
+}
+
+static const struct step *find_step(const struct launch *l, enum step_kind kind)
+{
+	for (uint32_t i = 0; i < l->host.nsteps; i++)
+		if (l->host.steps[i].kind == kind)
+			return &l->host.steps[i];
+	return NULL;
+}
+
+static int plan_memfd(const struct launch *l, int island_sock, struct err *e)
+{
+	AUTO_BUF struct buf wire = { 0 };
+	AUTO_FD int fd = -EBADF;
+	int r = plan_encode(l->plan, l->slots, island_sock, &wire, e);
+
+	if (r < 0)
+		return r;
+	fd = memfd_create("cay-plan", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "memfd for the plan");
+	r = sys_write_all(fd, wire.data, wire.len);
+	if (r < 0)
+		return err_sys(e, r, "write the plan");
+	return TAKE_FD(fd);
+}
+
+static int give_birth(struct launch *l, struct err *e)
+{
+	const struct step *s = find_step(l, STEP_CLONE);
+	AUTO_FD int program = -EBADF, plan = -EBADF, island_sock = -EBADF;
+	struct islander_birth b;
+	uint64_t before = sys_now_ns();
+	int pair[2], r;
+
+	if (!s)
+		return err_set(e, EINVAL, "plan: no clone");
+	r = chan_pair(pair);
+	if (r < 0)
+		return err_sys(e, r, "socketpair");
+	l->sock = pair[0];
+	island_sock = pair[1];
+	program = islander_open(e);
+	if (program < 0)
+		return program;
+	plan = plan_memfd(l, island_sock, e);
+	if (plan < 0)
+		return plan;
+	b = (struct islander_birth){ .flags = s->u.clone.flags,
+				     .cgroup_fd = view_fd(&l->host, s->u.clone.cgroup_slot),
+				     .program_fd = program, .plan_fd = plan, .sock = island_sock,
+				     .keep_fds = l->plan->keep_fds, .slots = l->slots,
+				     .nslots = l->plan->slots };
+	r = islander_clone(&b, &l->pidfd, e);
+	if (r < 0)
+		return r;
+	l->pid = r;
+	if (l->plan->timing)
+		note_price(l, (uint32_t)(s - l->host.steps), false, STEP_CLONE, sys_now_ns() - before);
+	return 0;
+}
+
+/* The first islander made a sibling and is gone; the sibling is the one from now on. */
+static int adopt(struct launch *l, const struct msg *m, int pidfd, struct err *e)
+{
+	if (pidfd < 0 || m->value <= 0)
+		return err_set(e, EBADMSG, "islander: bad report of its second birth");
+	while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	close(l->pidfd);
+	l->pidfd = pidfd;
+	l->pid = m->value;
+	return 0;
+}
+
+static int wait_message(struct launch *l, struct msg *m, int *ret_fd, struct err *e)
+{
+	AUTO_FD int sig = -EBADF;
+	struct pollfd p[2];
+	sigset_t set;
+	int r;
+
+	stop_signals(&set);
+	sig = signalfd(-1, &set, SFD_CLOEXEC);
+	p[0] = (struct pollfd){ .fd = l->sock, .events = POLLIN };
+	p[1] = (struct pollfd){ .fd = sig, .events = POLLIN };
+	do
+		r = poll(p, 2, -1);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_sys(e, errno, "poll");
+	if (!p[0].revents)
+		return err_set(e, EINTR, "interrupted by a signal");
+	r = chan_recv(l->sock, m, ret_fd);
+	if (r < 0)
+		return err_sys(e, r, "receive from the islander");
+	return r;
+}
+
+static int died(struct launch *l, struct err *e)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)l->pidfd, &info, WEXITED | WNOWAIT) == 0 &&
+	    info.si_code != CLD_EXITED)
+		return err_set(e, ECHILD, "container process died while being set up: signal %d%s",
+			       info.si_status,
+			       info.si_status == SIGKILL ? " (is its memory limit too low?)" : "");
+	return err_set(e, ECHILD, "container process ended while being set up");
+}
+
+/* Handle what the islander says until it says @until (SYNC of COMMIT, or READY) or ends. */
+static int attend(struct launch *l, enum msg_kind until, struct err *e)
+{
+	for (;;) {
+		struct msg m = { 0 };
+		AUTO_FD int fd = -EBADF;
+		int r = wait_message(l, &m, &fd, e);
+
+		if (r <= 0)
+			return r < 0 ? r : until == MSG_NONE ? 0 : died(l, e);
+		switch ((enum msg_kind)m.kind) {
+		case MSG_ERROR:
+			*e = m.err;
+			return m.err.code < 0 ? m.err.code : -EIO;
+		case MSG_PRICE:
+			if (l->plan->timing)
+				note_price(l, (uint32_t)m.value, true, 0, m.number);
+			continue;
+		case MSG_CONSOLE:
+			if (l->console_fd < 0)
+				l->console_fd = TAKE_FD(fd);
+			continue;
+		case MSG_FORKED:
+			r = adopt(l, &m, TAKE_FD(fd), e);
+			break;
+		case MSG_SYNC:
+			r = run_phase(l, (enum phase)m.value, e);
+			if (r == 0 && until == MSG_SYNC && m.value == PHASE_COMMIT)
+				return 0;
+			break;
+		case MSG_READY:
+			if (until == MSG_READY)
+				return 0;
+			r = err_set(e, EBADMSG, "islander: at the gate out of turn");
+			break;
+		case MSG_NONE:
+		case MSG_GO:
+		case MSG_START:
+		case MSG_KIND_COUNT:
+			r = err_set(e, EBADMSG, "islander: unexpected message %u", m.kind);
+			break;
+		}
+		if (r == 0 && (r = chan_send(l->sock, &(struct msg){ .kind = MSG_GO }, -1)) < 0)
+			(void)err_sys(e, r, "answer the islander");
+		if (r < 0)
+			return r;
+	}
+}
+
+static int prepare(struct launch *l, struct err *e)
+{
+	struct plan *p = l->plan;
+	int r;
+
+	if (plan_failed(p))
+		return err_oom(e);
+	l->slots = malloc((p->slots + 1) * sizeof(*l->slots));
+	l->made = calloc(p->host.steps.len / sizeof(struct step) + 1, sizeof(*l->made));
+	if (!l->slots || !l->made)
+		return err_oom(e);
+	for (uint32_t i = 0; i <= p->slots; i++)
+		l->slots[i] = -EBADF;
+	r = plan_view_half(&p->host, l->slots, p->slots, &l->host, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < p->island.steps.len; i += sizeof(struct step)) {
+		const struct step *s = (const void *)(p->island.steps.data + i);
+
+		l->gate |= s->kind == STEP_GATE;
+	}
+	l->proc_fd = sys_open_proc();
+	if (l->proc_fd < 0)
+		return err_sys(e, l->proc_fd, "open /proc");
+	return 0;
+}
+
+int launch_begin(struct plan *p, struct launch *ret, struct err *e)
+{
+	struct launch l = { .plan = p, .pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF,
+			    .proc_fd = -EBADF };
+	sigset_t stop, before;
+	int r;
+
+	stop_signals(&stop);
+	(void)sigprocmask(SIG_BLOCK, &stop, &before);
+	r = prepare(&l, e);
+	if (r == 0)
+		r = run_phase(&l, PHASE_HOST, e);
+	if (r == 0)
+		r = give_birth(&l, e);
+	if (r == 0)
+		r = attend(&l, MSG_SYNC, e);
+	if (r == 0) {
+		r = sys_start_time(l.pid, &l.start_time, NULL);
+		if (r < 0)
+			(void)err_sys(e, r, "start time of process %d", l.pid);
+	}
+	if (r < 0) {
+		launch_abort(&l);
+		launch_done(&l);
+	} else {
+		*ret = l;
+	}
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+int launch_release(struct launch *l, struct err *e)
+{
+	int r = chan_send(l->sock, &(struct msg){ .kind = MSG_GO }, -1);
+	sigset_t stop, before;
+
+	if (r < 0)
+		return r == -EPIPE ? died(l, e) : err_sys(e, r, "release the islander");
+	stop_signals(&stop);
+	(void)sigprocmask(SIG_BLOCK, &stop, &before);
+	r = attend(l, l->gate ? MSG_READY : MSG_NONE, e);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+void launch_abort(struct launch *l)
+{
+	if (l->pidfd >= 0) {
+		(void)sys_pidfd_send_signal(l->pidfd, SIGKILL);
+		while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		close(TAKE_FD(l->pidfd));
+	}
+	host_undo(l);
+}
+
+void launch_done(struct launch *l)
+{
+	for (uint32_t i = 0; l->slots && i < l->plan->slots; i++)
+		if (l->slots[i] >= 0)
+			close(l->slots[i]);
+	free(l->slots);
+	free(l->made);
+	buf_done(&l->prices);
+	auto_close_fd(&l->sock);
+	auto_close_fd(&l->pidfd);
+	auto_close_fd(&l->console_fd);
+	auto_close_fd(&l->proc_fd);
+	*l = (struct launch){ .pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF, .proc_fd = -EBADF };
+}
+
+void launch_print_prices(const struct launch *l, struct buf *out)
+{
+	const struct step_price *pr = (const void *)l->prices.data;
+	const struct step *island = (const void *)l->plan->island.steps.data;
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < l->prices.len / sizeof(*pr); i++) {
+		const struct step *s = pr[i].island ? &island[pr[i].index] : &l->host.steps[pr[i].index];
+
+		if (pr[i].island && pr[i].index >= l->plan->island.steps.len / sizeof(*s))
+			continue;
+		buf_printf(out, "%10.1f us  %-7s %s\n", (double)pr[i].ns / 1000.0, phase_name(s->phase),
+			   step_describe(s->kind)->name);
+		sum += pr[i].ns;
+	}
+	buf_printf(out, "%10.1f us  total of steps\n", (double)sum / 1000.0);
+}

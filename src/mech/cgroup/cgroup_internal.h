@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "mech/cgroup/cgroup.h"
+
+#include <linux/bpf.h>
+
+/* Between the files of mech/cgroup/ only. */
+
+/* One hierarchy of the host and the container's place in it. */
+struct cg_place {
+	const struct cgroup_hierarchy *h;
+	char *dir; /* full path */
+	bool asked; /* a limit of the spec lives here */
+	size_t make_off; /* where its MAKE lies among the steps */
+};
+
+struct cg_build {
+	const struct oci_resources *res; /* NULL: none */
+	const struct host_facts *host;
+	const struct cg_options *o;
+	struct plan *p;
+	struct cg_place *places;
+	size_t count;
+};
+
+/** cg_has_word - is @word one of the words of @list, separated by @sep? @list may be NULL */
+bool cg_has_word(const char *list, const char *word, char sep);
+
+/**
+ * cg_controller - the container's place in the hierarchy of a controller
+ *
+ * Return: NULL when the host has no such controller.
+ */
+struct cg_place *cg_controller(struct cg_build *b, const char *name);
+
+/**
+ * cg_need - like cg_controller; the controller is asked for by @field of linux.resources
+ * @ret: set only on success
+ *
+ * Return: 0; -EOPNOTSUPP.
+ */
+int cg_need(struct cg_build *b, const char *name, const char *field, struct cg_place **ret,
+	    struct err *e);
+
+/** cg_set - add one STEP_CGROUP_SET */
+void cg_set(struct cg_build *b, const struct cg_place *at, enum cg_need need, const char *file,
+	    const char *value);
+void cg_set_int(struct cg_build *b, const struct cg_place *at, const char *file, int64_t value);
+void cg_set_uint(struct cg_build *b, const struct cg_place *at, const char *file, uint64_t value);
+
+/** cg_plan_limits - all of linux.resources but the devices; marks the places that are asked for */
+int cg_plan_limits(struct cg_build *b, struct err *e);
+/* Its parts, by controller. */
+int cg_plan_memory(struct cg_build *b, const struct oci_memory *m, struct err *e);
+int cg_plan_cpu(struct cg_build *b, const struct oci_cpu *c, struct err *e);
+int cg_plan_block_io(struct cg_build *b, const struct oci_block_io *io, struct err *e);
+
+/** cg_plan_devices - the device rules, as lines (v1) or as a program (v2) */
+int cg_plan_devices(struct cg_build *b, struct err *e);
+
+/**
+ * cg_device_program - assemble the v2 program
+ * @ret: gets struct bpf_insn; the last matching rule decides, for each of r, w, m
+ */
+void cg_device_program(const struct oci_device_rule *rules, size_t count, struct buf *ret);
+
+/**
+ * cg_device_lines - the writes that make devices.list of v1 say the same
+ * @ret: lines in order: "deny a", "allow c 1:3 rwm"…; the first word is the file
+ *
+ * Return: 0; -EOPNOTSUPP for a rule that takes something out of a wildcard, which v1 can't.
+ */
+int cg_device_lines(const struct oci_device_rule *rules, size_t count, struct buf *ret,
+		    struct err *e);
+
+/** cg_default_rules - what every container may do beside its own rules, as runc and crun grant it */
+extern const struct oci_device_rule cg_default_rules[];
+extern const size_t cg_default_rules_count;
+
+/** cg_open_dir - open a cgroup by full path: no symlinks, must be cgroupfs; Return: fd, -errno */
+int cg_open_dir(const char *path);
+
+/* Nothing of this mechanism waits longer, or walks deeper, than this. */
+enum { CG_WAIT_MS = 2000, CG_MAX_DEPTH = 64 };
+
+/** cg_sleep_ms - wait, through signals */
+void cg_sleep_ms(unsigned int ms);

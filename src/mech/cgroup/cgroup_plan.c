@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mech/cgroup/cgroup_internal.h"
+
+#include "base/parse.h"
+
+#include <limits.h>
+#include <string.h>
+
+bool cg_has_word(const char *list, const char *word, char sep)
+{
+	size_t n = strlen(word);
+
+	while (list) {
+		const char *end = strchrnul(list, sep);
+
+		if ((size_t)(end - list) == n && memcmp(list, word, n) == 0)
+			return true;
+		list = *end ? end + 1 : NULL;
+	}
+	return false;
+}
+
+/* v1 first: on a hybrid host a controller is in one of the two, never in both. */
+struct cg_place *cg_controller(struct cg_build *b, const char *name)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (!b->places[i].h->v2 && cg_has_word(b->places[i].h->controllers, name, ','))
+			return &b->places[i];
+	for (size_t i = 0; i < b->count; i++)
+		if (b->places[i].h->v2 && cg_has_word(b->places[i].h->offered, name, ' '))
+			return &b->places[i];
+	return NULL;
+}
+
+int cg_need(struct cg_build *b, const char *name, const char *field, struct cg_place **ret,
+	    struct err *e)
+{
+	struct cg_place *at = cg_controller(b, name);
+
+	if (!at)
+		return err_set(e, EOPNOTSUPP,
+			       "linux.resources.%s: this host has no cgroup controller \"%s\"", field,
+			       name);
+	at->asked = true;
+	*ret = at;
+	return 0;
+}
+
+void cg_set(struct cg_build *b, const struct cg_place *at, enum cg_need need, const char *file,
+	    const char *value)
+{
+	struct step s = { .kind = STEP_CGROUP_SET, .phase = PHASE_HOST };
+
+	s.u.cgroup.dir = plan_str(b->p, PHASE_HOST, at->dir);
+	s.u.cgroup.file = plan_str(b->p, PHASE_HOST, file);
+	s.u.cgroup.value = plan_str(b->p, PHASE_HOST, value);
+	s.u.cgroup.slot = SLOT_NONE;
+	s.u.cgroup.optional = need;
+	s.u.cgroup.v2 = at->h->v2;
+	plan_add(b->p, &s);
+}
+
+void cg_set_int(struct cg_build *b, const struct cg_place *at, const char *file, int64_t value)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
+	cg_set(b, at, CG_MUST, file, at->h->v2 && value < 0 ? "max" : text);
+}
+
+void cg_set_uint(struct cg_build *b, const struct cg_place *at, const char *file, uint64_t value)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	cg_set(b, at, CG_MUST, file, text);
+}
+
+/*
+ * "/a//b/./c" → "a/b/c". Every component stays a component: ".." is refused, so the
+ * result is always below the place it is put into.
+ */
+static int clean_path(struct arena *a, const char *path, char **ret, struct err *e)
+{
+	char *out = arena_alloc(a, strlen(path) + 1), *end = out;
+
+	if (!out)
+		return err_oom(e);
+	if (strlen(path) >= PATH_MAX)
+		return err_set(e, EINVAL, "linux.cgroupsPath: longer than %d bytes", PATH_MAX - 1);
+	while (*path) {
+		size_t n = strcspn(path, "/");
+
+		if (n == 2 && path[0] == '.' && path[1] == '.')
+			return err_set(e, EINVAL, "linux.cgroupsPath: \"..\" is not allowed");
+		if (n > NAME_MAX || memchr(path, '\n', n))
+			return err_set(e, EINVAL, "linux.cgroupsPath: \"%.*s\" is no directory name",
+				       NAME_MAX, path);
+		if (n > 0 && !(n == 1 && path[0] == '.')) {
+			if (end != out)
+				*end++ = '/';
+			memcpy(end, path, n);
+			end += n;
+		}
+		path += n + (path[n] == '/');
+	}
+	*end = '\0';
+	*ret = out;
+	return 0;
+}
+
+/*
+ * Our own cgroup below the mount. v2 puts the container beside us, not below: our cgroup holds
+ * processes, and one that does can't hand controllers down ("no internal processes").
+ */
+static char *own_below_mount(struct arena *a, const struct cgroup_hierarchy *h)
+{
+	const char *rest = h->own, *slash;
+
+	if (!str_eq(h->mount_root, "/")) {
+		const char *inner = str_after(h->own, h->mount_root);
+
+		if (inner && (*inner == '/' || *inner == '\0'))
+			rest = inner;
+	}
+	/* Outside our cgroup namespace: "/../.."; the mount's root is the nearest to it. */
+	if (str_starts(rest, "/.."))
+		rest = "";
+	if (!h->v2)
+		return arena_strdup(a, str_eq(rest, "/") ? "" : rest);
+	slash = strrchr(rest, '/');
+	return arena_strndup(a, rest, slash ? (size_t)(slash - rest) : 0);
+}
+
+static int place(const struct cg_options *o, const struct cgroup_hierarchy *h, const char *inner,
+		 bool absolute, struct cg_place *ret, struct err *e)
+{
+	const char *own = absolute ? "" : own_below_mount(o->arena, h);
+
+	ret->h = h;
+	ret->dir = own ? arena_printf(o->arena, "%s%s/%s", h->mount, own, inner) : NULL;
+	return ret->dir ? 0 : err_oom(e);
+}
+
+static int place_all(const struct oci_spec *s, struct cg_build *b, struct err *e)
+{
+	const struct host_cgroups *c = &b->host->cgroups;
+	const char *path = s->linux_ ? s->linux_->cgroups_path : NULL;
+	bool absolute = path && path[0] == '/';
+	char *inner = NULL;
+	int r;
+
+	r = clean_path(b->o->arena, path && path[0] ? path : b->o->id, &inner, e);
+	if (r < 0)
+		return r;
+	if (!inner || inner[0] == '\0')
+		return err_set(e, EINVAL, "linux.cgroupsPath \"%s\": names the root cgroup",
+			       path ? path : b->o->id);
+	b->places = arena_array(b->o->arena, c->count + 1, sizeof(*b->places));
+	if (!b->places)
+		return err_oom(e);
+	for (size_t i = 0; i < c->count; i++) {
+		r = place(b->o, &c->hierarchies[i], inner, absolute, &b->places[i], e);
+		if (r < 0)
+			return r;
+	}
+	b->count = c->count;
+	return 0;
+}
+
+static void add_makes(struct cg_build *b, uint32_t *ret_slot)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		struct cg_place *at = &b->places[i];
+		struct step s = { .kind = STEP_CGROUP_MAKE, .phase = PHASE_HOST };
+		const char *value = at->h->v2 ? at->h->offered : NULL;
+
+		if (!at->h->v2 && cg_has_word(at->h->controllers, "cpuset", ','))
+			value = "cpuset";
+		s.u.cgroup.dir = plan_str(b->p, PHASE_HOST, at->dir);
+		s.u.cgroup.file = plan_str(b->p, PHASE_HOST, at->h->mount);
+		s.u.cgroup.value = plan_str(b->p, PHASE_HOST, value);
+		s.u.cgroup.optional = b->o->optional ? CG_MAY_FAIL : CG_MUST;
+		s.u.cgroup.v2 = at->h->v2;
+		s.u.cgroup.slot = SLOT_NONE;
+		if (at->h->v2 && b->o->clone_into && *ret_slot == SLOT_NONE) {
+			s.u.cgroup.slot = plan_slot(b->p);
+			*ret_slot = s.u.cgroup.slot;
+		}
+		at->make_off = b->p->host.steps.len;
+		plan_add(b->p, &s);
+	}
+}
+
+/* MAKE stands before the SETs of its directory, yet only they tell that it must not fail. */
+static void insist_on_asked(struct cg_build *b)
+{
+	struct step s;
+
+	for (size_t i = 0; i < b->count; i++) {
+		char *at = b->p->host.steps.data + b->places[i].make_off;
+
+		if (!b->places[i].asked)
+			continue;
+		memcpy(&s, at, sizeof(s));
+		s.u.cgroup.optional = CG_MUST;
+		memcpy(at, &s, sizeof(s));
+	}
+}
+
+static void add_join(struct plan *p, const char *dir, enum cg_need need)
+{
+	struct step s = { .kind = STEP_CGROUP_JOIN, .phase = PHASE_MAP };
+
+	s.u.cgroup.dir = plan_str(p, PHASE_MAP, dir);
+	s.u.cgroup.slot = SLOT_NONE;
+	s.u.cgroup.optional = need;
+	plan_add(p, &s);
+}
+
+void cg_plan_join(char *const *dirs, size_t count, bool optional, struct plan *p)
+{
+	for (size_t i = 0; i < count; i++)
+		add_join(p, dirs[i], optional ? CG_MAY_FAIL : CG_MUST);
+}
+
+static int fill_view(struct arena *a, const struct cg_place *at, bool v2_host,
+		     struct cgroup_view *ret)
+{
+	const char *base = strrchr(at->h->mount, '/');
+
+	ret->name = v2_host ? "" : arena_strdup(a, base ? base + 1 : at->h->mount);
+	ret->source = at->dir;
+	ret->options = at->h->controllers;
+	ret->v2 = at->h->v2;
+	/* "cpu,cpuacct" is also known by each of its two names. */
+	if (!ret->v2 && strchr(ret->options, ',') && str_eq(ret->name, ret->options))
+		ret->symlink = ret->options;
+	return ret->name ? 0 : -ENOMEM;
+}
+
+static int fill_result(const struct cg_build *b, uint32_t slot, struct cg_result *ret, struct err *e)
+{
+	struct arena *a = b->o->arena;
+	struct cg_result r = { .slot = slot };
+	bool v2_host = b->host->cgroups.layout == CGROUP_V2;
+
+	r.dirs = arena_array(a, b->count + 1, sizeof(*r.dirs));
+	r.views = arena_array(a, b->count + 1, sizeof(*r.views));
+	if (!r.dirs || !r.views)
+		return err_oom(e);
+	for (size_t i = 0; i < b->count; i++) {
+		r.dirs[r.dirs_count++] = b->places[i].dir;
+		if (fill_view(a, &b->places[i], v2_host, &r.views[r.views_count++]) < 0)
+			return err_oom(e);
+	}
+	*ret = r;
+	return 0;
+}
+
+int cg_plan(const struct oci_spec *s, const struct host_facts *h, const struct cg_options *o,
+	    struct plan *p, struct cg_result *ret, struct err *e)
+{
+	struct cg_build b = { .res = s->linux_ ? s->linux_->resources : NULL,
+			      .host = h,
+			      .o = o,
+			      .p = p };
+	uint32_t slot = SLOT_NONE;
+	int r;
+
+	r = place_all(s, &b, e);
+	if (r < 0)
+		return r;
+	add_makes(&b, &slot);
+	r = cg_plan_devices(&b, e);
+	if (r == 0)
+		r = cg_plan_limits(&b, e);
+	if (r < 0)
+		return r;
+	if (plan_failed(p))
+		return err_oom(e);
+	insist_on_asked(&b);
+	for (size_t i = 0; i < b.count; i++) {
+		const struct cg_place *at = &b.places[i];
+
+		if (!at->h->v2 || slot == SLOT_NONE)
+			add_join(p, at->dir, o->optional && !at->asked ? CG_MAY_FAIL : CG_MUST);
+	}
+	if (plan_failed(p))
+		return err_oom(e);
+	return fill_result(&b, slot, ret, e);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "oci/spec.h"
+#include "plan/island.h"
+#include "sys/host.h"
+
+/*
+ * Who the program is: user, groups, umask, capabilities, no_new_privs, limits, and the
+ * last look at the program before it is started.
+ */
+
+/** What of a process's credentials depends on more than the process object. */
+struct cred_context {
+	bool userns;	       /* runs in a user namespace other than ours */
+	bool setgroups_denied; /* there setgroups(2) is not to be had */
+	bool make_cwd;	       /* create: a missing working directory is made */
+	char *const *extra_env; /* NULL-terminated or NULL */
+};
+
+/** cred_plan_limits - RLIMIT and OOM_SCORE steps for the planner's phases */
+void cred_plan_limits(const struct oci_process *pr, struct plan *p);
+
+/** cred_plan_prepare - WORKDIR and LOOKUP, last of PHASE_INIT */
+int cred_plan_prepare(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
+		      struct err *e);
+
+/**
+ * cred_plan_enter - GROUPS, BOUNDING, USER, CAPS, NO_NEW_PRIVS; the caller adds SECCOMP
+ * @filtered: a seccomp filter will follow
+ *
+ * A filter may only be loaded with CAP_SYS_ADMIN or under no_new_privs: without the latter
+ * that one capability stays until cred_plan_drop.
+ * Return: 0; -EINVAL when additional groups are asked for and can't be had.
+ */
+int cred_plan_enter(const struct oci_process *pr, const struct host_facts *h,
+		    const struct cred_context *c, bool filtered, struct plan *p, struct err *e);
+
+/** cred_plan_drop - the final capability sets (if cred_plan_enter left one) and EXEC */
+int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
+		   const struct cred_context *c, bool filtered, struct plan *p, struct err *e);
+
+/** cred_names - all capability names the kernel of this host and libcap know, NULL-terminated */
+char **cred_names(struct arena *a, uint32_t cap_last);
+
+/** cred_host_apply - RLIMIT and OOM_SCORE on the waiting islander */
+int cred_host_apply(struct island *in, const struct step *s, struct err *e);
+
+/**
+ * cred_apply - WORKDIR, LOOKUP, GROUPS, BOUNDING, USER, CAPS, NO_NEW_PRIVS, EXEC
+ *
+ * EXEC returns only on failure.
+ * Context: islander.
+ */
+int cred_apply(struct island *in, const struct step *s, struct err *e);

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mech/cred/cred.h"
+
+#include "base/parse.h"
+
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/capability.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static const uint64_t sys_admin = 1ULL << CAP_SYS_ADMIN;
+
+/*
+ * The mask of one set. Names unknown here, and capabilities this runtime doesn't hold
+ * itself, can't be granted and are left out (config.md, process.capabilities).
+ */
+static uint64_t cap_set(const struct oci_process *pr, enum oci_capset set, const struct host_facts *h,
+			const struct cred_context *c)
+{
+	uint64_t mask = 0, ours = c->userns ? ~0ULL : h->caps_bounding;
+
+	if (!pr->capabilities)
+		return 0;
+	for (size_t i = 0; i < pr->capabilities->set[set].count; i++) {
+		cap_value_t v;
+
+		if (cap_from_name(pr->capabilities->set[set].list[i], &v) == 0 && v >= 0 &&
+		    (uint32_t)v <= h->cap_last)
+			mask |= 1ULL << v;
+	}
+	return mask & ours;
+}
+
+char **cred_names(struct arena *a, uint32_t cap_last)
+{
+	char **list = arena_array(a, (size_t)cap_last + 2, sizeof(*list));
+	size_t n = 0;
+
+	for (uint32_t c = 0; list && c <= cap_last; c++) {
+		char *name = cap_to_name((cap_value_t)c);
+
+		if (name && str_starts(name, "cap_")) {
+			list[n] = arena_strdup(a, name);
+			for (char *p = list[n]; p && *p; p++)
+				if (*p >= 'a' && *p <= 'z')
+					*p = (char)(*p - 'a' + 'A');
+			n += list[n] != NULL;
+		}
+		cap_free(name);
+	}
+	return list;
+}
+
+void cred_plan_limits(const struct oci_process *pr, struct plan *p)
+{
+	for (size_t i = 0; i < pr->rlimits_count; i++)
+		plan_add(p, &(struct step){ .kind = STEP_RLIMIT, .phase = PHASE_COMMIT,
+					    .origin = (uint32_t)i,
+					    .u.rlimit = { .soft = pr->rlimits[i].soft,
+							  .hard = pr->rlimits[i].hard,
+							  .resource = (uint32_t)pr->rlimits[i].resource } });
+	if (pr->oom_score_adj.set)
+		plan_add_num(p, PHASE_MAP, STEP_OOM_SCORE, pr->oom_score_adj.v);
+}
+
+static const char *env_value(const struct oci_process *pr, const char *name)
+{
+	const char *found = NULL;
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < pr->env.count; i++)
+		if (strncmp(pr->env.list[i], name, n) == 0 && pr->env.list[i][n] == '=')
+			found = pr->env.list[i] + n + 1;
+	return found;
+}
+
+static int plan_env(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
+		    enum phase phase, struct ref *ret, struct err *e)
+{
+	AUTO_FREE char **env = NULL;
+	size_t n = 0, extra = 0;
+
+	while (c->extra_env && c->extra_env[extra])
+		extra++;
+	env = calloc(pr->env.count + extra + 1, sizeof(*env));
+	if (!env)
+		return err_oom(e);
+	for (size_t i = 0; i < pr->env.count; i++)
+		env[n++] = pr->env.list[i];
+	for (size_t i = 0; i < extra; i++)
+		env[n++] = c->extra_env[i];
+	*ret = plan_list_n(p, phase, env, n);
+	return 0;
+}
+
+static int plan_exec_step(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
+			  enum phase phase, enum step_kind kind, struct err *e)
+{
+	struct step s = { .kind = (uint16_t)kind, .phase = (uint8_t)phase };
+	const char *path = env_value(pr, "PATH");
+	int r = 0;
+
+	if (!pr->args.count)
+		return err_set(e, EINVAL, "process.args: must not be empty");
+	/* The look-up needs the name alone; the program gets everything. */
+	s.u.exec.argv = plan_list_n(p, phase, pr->args.list, kind == STEP_LOOKUP ? 1 : pr->args.count);
+	s.u.exec.path = plan_str(p, phase, path ? path : DEFAULT_PATH);
+	s.u.exec.uid = pr->user.uid;
+	s.u.exec.gid = pr->user.gid;
+	if (kind == STEP_EXEC)
+		r = plan_env(pr, c, p, phase, &s.u.exec.envp, e);
+	if (r == 0)
+		plan_add(p, &s);
+	return r;
+}
+
+int cred_plan_prepare(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
+		      struct err *e)
+{
+	plan_add(p, &(struct step){ .kind = STEP_WORKDIR, .phase = PHASE_INIT,
+				    .u.workdir = { plan_str(p, PHASE_INIT, pr->cwd), c->make_cwd } });
+	return plan_exec_step(pr, c, p, PHASE_INIT, STEP_LOOKUP, e);
+}
+
+static void plan_caps(const struct oci_process *pr, const struct host_facts *h,
+		      const struct cred_context *c, uint64_t also, struct plan *p)
+{
+	plan_add(p, &(struct step){
+			    .kind = STEP_CAPS, .phase = PHASE_ENTER,
+			    .u.caps = { .effective = cap_set(pr, OCI_CAPS_EFFECTIVE, h, c) | also,
+					.permitted = cap_set(pr, OCI_CAPS_PERMITTED, h, c) | also,
+					.inheritable = cap_set(pr, OCI_CAPS_INHERITABLE, h, c),
+					.ambient = cap_set(pr, OCI_CAPS_AMBIENT, h, c) } });
+}
+
+int cred_plan_enter(const struct oci_process *pr, const struct host_facts *h,
+		    const struct cred_context *c, bool filtered, struct plan *p, struct err *e)
+{
+	bool keep_admin = filtered && !pr->no_new_privileges;
+
+	if (pr->user.additional_gids_count && c->setgroups_denied)
+		return err_set(e, EINVAL,
+			       "process.user.additionalGids: setgroups is denied in this user namespace");
+	plan_add(p, &(struct step){ .kind = STEP_BOUNDING, .phase = PHASE_ENTER,
+				    .u.caps.bounding = cap_set(pr, OCI_CAPS_BOUNDING, h, c) });
+	if (!c->setgroups_denied) {
+		static const uint32_t none[1];
+
+		plan_add(p, &(struct step){
+				    .kind = STEP_GROUPS, .phase = PHASE_ENTER,
+				    .u.groups.gids = plan_blob(p, PHASE_ENTER,
+							       pr->user.additional_gids_count ?
+								       pr->user.additional_gids : none,
+							       pr->user.additional_gids_count * sizeof(uint32_t)) });
+	}
+	plan_add(p, &(struct step){ .kind = STEP_USER, .phase = PHASE_ENTER,
+				    .u.user = { .uid = pr->user.uid, .gid = pr->user.gid,
+						.umask = pr->user.umask.set ? pr->user.umask.v : 022 } });
+	plan_caps(pr, h, c, keep_admin ? sys_admin : 0, p);
+	if (pr->no_new_privileges)
+		plan_add_none(p, PHASE_ENTER, STEP_NO_NEW_PRIVS);
+	return 0;
+}
+
+int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
+		   const struct cred_context *c, bool filtered, struct plan *p, struct err *e)
+{
+	if (filtered && !pr->no_new_privileges &&
+	    !(cap_set(pr, OCI_CAPS_PERMITTED, h, c) & cap_set(pr, OCI_CAPS_EFFECTIVE, h, c) & sys_admin))
+		plan_caps(pr, h, c, 0, p);
+	return plan_exec_step(pr, c, p, PHASE_ENTER, STEP_EXEC, e);
+}

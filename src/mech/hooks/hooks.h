@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "oci/spec.h"
+#include "plan/island.h"
+
+/*
+ * The six hook kinds. A hook gets the container's state on stdin; what it prints goes
+ * into the error message when it fails; it dies with its time limit and with us.
+ */
+
+/**
+ * hooks_plan - HOOK steps of one kind
+ * @phase:      whose program runs them
+ * @head, @tail: state JSON round the pid
+ */
+void hooks_plan(const struct oci_spec *s, enum oci_hook_kind kind, enum phase phase,
+		const char *head, const char *tail, struct plan *p);
+
+/**
+ * hooks_apply - run one hook and wait for it
+ * @pid: for the state; the container's process as the hook's pid namespace sees it
+ *
+ * Return: 0; -ETIME over its limit; -EPERM when it failed; -errno when it can't be run.
+ */
+int hooks_apply(const struct plan_view *v, const struct step *s, pid_t pid, struct err *e);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mech/mount/mount_plan_internal.h"
+
+#include <sys/stat.h>
+
+/* runtime-spec, config-linux.md, "Default Devices". */
+static const struct {
+	const char *path;
+	uint32_t major, minor;
+} defaults[] = {
+	{ "/dev/null", 1, 3 },	 { "/dev/zero", 1, 5 },	   { "/dev/full", 1, 7 },
+	{ "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 },
+};
+
+static const struct {
+	const char *path, *target;
+} links[] = {
+	{ "/dev/fd", "/proc/self/fd" },
+	{ "/dev/stdin", "/proc/self/fd/0" },
+	{ "/dev/stdout", "/proc/self/fd/1" },
+	{ "/dev/stderr", "/proc/self/fd/2" },
+	{ "/dev/ptmx", "pts/ptmx" },
+};
+
+enum { DEFAULT_MODE = 0666 };
+
+static void add_link(struct plan *p, const char *path, const char *target)
+{
+	struct step s = { .kind = STEP_SYMLINK, .phase = PHASE_INIT, .origin = MNT_ORIGIN_NONE };
+
+	s.u.link.path = plan_str(p, PHASE_INIT, path);
+	s.u.link.target = plan_str(p, PHASE_INIT, target);
+	plan_add(p, &s);
+}
+
+/* Does mounts[] bring a /dev of its own from the host? */
+static int dev_is_bound(const struct oci_spec *spec, bool *ret, struct err *e)
+{
+	char target[PATH_MAX];
+
+	*ret = false;
+	for (size_t i = 0; i < spec->mounts_count; i++) {
+		const struct oci_mount *m = &spec->mounts[i];
+		AUTO_MNT_OPTS struct mnt_opts o = { 0 };
+		int r;
+
+		if (mnt_clean_path(m->destination, target, sizeof(target)) < 0 ||
+		    !str_eq(target, "/dev"))
+			continue;
+		r = mnt_opts_parse(&m->options, &o, e);
+		if (r < 0)
+			return r;
+		if (mnt_is_bind(m, &o) && !o.remount)
+			*ret = true;
+	}
+	return 0;
+}
+
+static bool is_listed(const struct oci_spec *spec, const char *path)
+{
+	const struct oci_linux *l = spec->linux_;
+	char clean[PATH_MAX];
+
+	for (size_t i = 0; l && i < l->devices_count; i++)
+		if (l->devices[i].path &&
+		    mnt_clean_path(l->devices[i].path, clean, sizeof(clean)) == 0 &&
+		    str_eq(clean, path))
+			return true;
+	return false;
+}
+
+static void add_defaults(const struct oci_spec *spec, struct plan *p, bool bind)
+{
+	for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
+		struct step s = { .kind = STEP_DEVICE,
+				  .phase = PHASE_INIT,
+				  .origin = MNT_ORIGIN_NONE };
+
+		if (is_listed(spec, defaults[i].path))
+			continue;
+		s.u.device.path = plan_str(p, PHASE_INIT, defaults[i].path);
+		s.u.device.mode = S_IFCHR | DEFAULT_MODE;
+		s.u.device.major = defaults[i].major;
+		s.u.device.minor = defaults[i].minor;
+		s.u.device.bind = bind;
+		plan_add(p, &s);
+	}
+}
+
+static int device_type(const struct oci_device *d, uint32_t *ret, struct err *e)
+{
+	switch (d->type) {
+	case OCI_DEVICE_CHAR:
+		*ret = S_IFCHR;
+		return 0;
+	case OCI_DEVICE_BLOCK:
+		*ret = S_IFBLK;
+		return 0;
+	case OCI_DEVICE_FIFO:
+		*ret = S_IFIFO;
+		return 0;
+	case OCI_DEVICE_ANY:
+		break;
+	}
+	return err_set(e, EINVAL, "type: must be c, u, b or p");
+}
+
+static int add_device(const struct oci_device *d, uint32_t index, struct plan *p, bool bind,
+		      struct err *e)
+{
+	struct step s = { .kind = STEP_DEVICE, .phase = PHASE_INIT, .origin = index };
+	char path[PATH_MAX];
+	uint32_t type = 0;
+	int r = device_type(d, &type, e);
+
+	if (r < 0)
+		return r;
+	if (!d->path || mnt_clean_path(d->path, path, sizeof(path)) < 0 || str_eq(path, "/"))
+		return err_set(e, EINVAL, "path: missing or not a path");
+	if (type != S_IFIFO && (d->major < 0 || d->major > 0xfff || d->minor < 0 ||
+				d->minor > 0xfffff))
+		return err_set(e, EINVAL, "major, minor: %lld:%lld is no device number",
+			       (long long)d->major, (long long)d->minor);
+	s.u.device.path = plan_str(p, PHASE_INIT, path);
+	s.u.device.mode = type | (d->file_mode.set ? d->file_mode.v & 07777 : DEFAULT_MODE);
+	if (type != S_IFIFO) {
+		s.u.device.major = (uint32_t)d->major;
+		s.u.device.minor = (uint32_t)d->minor;
+	}
+	s.u.device.uid = d->uid.set ? d->uid.v : 0;
+	s.u.device.gid = d->gid.set ? d->gid.v : 0;
+	s.u.device.bind = bind;
+	plan_add(p, &s);
+	return 0;
+}
+
+int mnt_plan_devices(const struct oci_spec *spec, const struct host_facts *h,
+		     const struct mnt_options *o, struct plan *p, struct err *e)
+{
+	const struct oci_linux *l = spec->linux_;
+	bool bind = mnt_in_userns(spec, h), bound;
+	int r = dev_is_bound(spec, &bound, e);
+
+	if (r < 0 || bound || !mnt_has_ns(spec, OCI_NS_MOUNT))
+		return r;
+	add_defaults(spec, p, bind);
+	for (size_t i = 0; l && i < l->devices_count; i++) {
+		r = add_device(&l->devices[i], (uint32_t)i, p, bind, e);
+		if (r < 0)
+			return err_wrap(e, "linux.devices[%zu]", i);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(links); i++)
+		add_link(p, links[i].path, links[i].target);
+	if (o->kcore)
+		add_link(p, "/dev/core", "/proc/kcore");
+	return 0;
+}

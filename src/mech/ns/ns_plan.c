@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mech/ns/ns.h"
+
+#include <linux/sched.h>
+#include <stdio.h>
+#include <string.h>
+
+static const uint64_t flags_by_type[OCI_NS_COUNT] = {
+	[OCI_NS_PID] = CLONE_NEWPID,   [OCI_NS_NETWORK] = CLONE_NEWNET,
+	[OCI_NS_MOUNT] = CLONE_NEWNS,  [OCI_NS_IPC] = CLONE_NEWIPC,
+	[OCI_NS_UTS] = CLONE_NEWUTS,   [OCI_NS_USER] = CLONE_NEWUSER,
+	[OCI_NS_CGROUP] = CLONE_NEWCGROUP, [OCI_NS_TIME] = CLONE_NEWTIME,
+};
+
+uint64_t ns_flag(enum oci_ns_type type)
+{
+	return type < OCI_NS_COUNT ? flags_by_type[type] : 0;
+}
+
+/* The two sets: what is made anew, what is joined by path. */
+struct ns_sets {
+	uint64_t fresh, joined;
+	uint32_t slot[OCI_NS_COUNT];
+};
+
+static void sort_namespaces(const struct oci_spec *s, struct ns_sets *ret)
+{
+	*ret = (struct ns_sets){ 0 };
+	for (unsigned int t = 0; t < OCI_NS_COUNT; t++) {
+		const struct oci_namespace *n = oci_namespace(s, (enum oci_ns_type)t);
+
+		if (!n)
+			continue;
+		if (n->path && *n->path)
+			ret->joined |= flags_by_type[t];
+		else
+			ret->fresh |= flags_by_type[t];
+	}
+}
+
+uint64_t ns_flags(const struct oci_spec *s)
+{
+	struct ns_sets sets;
+
+	sort_namespaces(s, &sets);
+	return sets.fresh | sets.joined;
+}
+
+static void plan_opens(const struct oci_spec *s, struct ns_sets *sets, struct plan *p)
+{
+	for (unsigned int t = 0; t < OCI_NS_COUNT; t++) {
+		if (!(sets->joined & flags_by_type[t]))
+			continue;
+		sets->slot[t] = plan_slot(p);
+		plan_add(p, &(struct step){
+				    .kind = STEP_OPEN_NS, .phase = PHASE_HOST,
+				    .u.ns = { .path = plan_str(p, PHASE_HOST,
+							       oci_namespace(s, (enum oci_ns_type)t)->path),
+					      .type = (uint32_t)flags_by_type[t],
+					      .slot = sets->slot[t] } });
+	}
+}
+
+static void plan_joins(const struct ns_sets *sets, uint64_t which, struct plan *p)
+{
+	for (unsigned int t = 0; t < OCI_NS_COUNT; t++) {
+		if (!(sets->joined & which & flags_by_type[t]))
+			continue;
+		plan_add(p, &(struct step){ .kind = STEP_SETNS, .phase = PHASE_INIT,
+					    .u.setns = { .slot = sets->slot[t],
+							 .flags = (uint32_t)flags_by_type[t] } });
+	}
+}
+
+/* user_namespaces(7): one line a map, "inside outside length". */
+static struct ref map_text(struct plan *p, const struct oci_id_map *m, size_t n)
+{
+	AUTO_BUF struct buf b = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&b, "%u %u %u\n", m[i].container_id, m[i].host_id, m[i].size);
+	return plan_str(p, PHASE_MAP, b.data ? b.data : "");
+}
+
+static bool maps_only_self(const struct oci_id_map *m, size_t n, uint32_t self)
+{
+	return n == 1 && m[0].size == 1 && m[0].host_id == self;
+}
+
+static void plan_maps(const struct oci_spec *s, const struct host_facts *h, struct plan *p)
+{
+	const struct oci_linux *l = s->linux_;
+	bool own = maps_only_self(l->uid_mappings, l->uid_mappings_count, h->euid) &&
+		   maps_only_self(l->gid_mappings, l->gid_mappings_count, h->egid);
+
+	plan_add(p, &(struct step){
+			    .kind = STEP_MAP_IDS, .phase = PHASE_MAP,
+			    .u.idmap = {
+				    .uid_map = map_text(p, l->uid_mappings, l->uid_mappings_count),
+				    .gid_map = map_text(p, l->gid_mappings, l->gid_mappings_count),
+				    .helpers = !h->admin && !own,
+				    .deny_setgroups = !h->admin && own,
+			    } });
+}
+
+static struct ref time_text(const struct oci_spec *s, struct plan *p)
+{
+	AUTO_BUF struct buf b = { 0 };
+
+	for (size_t i = 0; i < s->linux_->time_offsets_count; i++) {
+		const struct oci_time_offset *o = &s->linux_->time_offsets[i];
+
+		buf_printf(&b, "%s %lld %u\n", o->clock, (long long)o->secs, o->nanosecs);
+	}
+	return plan_str(p, PHASE_INIT, b.data ? b.data : "");
+}
+
+static void plan_unshare(struct plan *p, uint64_t flags)
+{
+	if (flags)
+		plan_add_num(p, PHASE_INIT, STEP_UNSHARE, (int64_t)flags);
+}
+
+/* All new namespaces in one clone; what is joined belongs to our own user namespace. */
+static void plan_fast(const struct ns_sets *sets, bool new_user, struct plan *p)
+{
+	if (!new_user)
+		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
+	plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
+	if (new_user) {
+		plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
+		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
+	}
+	plan_joins(sets, ~(uint64_t)CLONE_NEWCGROUP, p);
+}
+
+/*
+ * The islander is born among us and moves step by step: a joined user namespace must be
+ * entered before the others are made, so that it owns them; joined ones belong to us, so
+ * they must be entered before a new user namespace takes the right to do so away; time
+ * offsets can only be set before anybody lives in the namespace.
+ */
+static void plan_slow(const struct oci_spec *s, const struct ns_sets *sets, struct plan *p)
+{
+	uint64_t late = sets->fresh & ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWCGROUP);
+
+	if (sets->fresh & CLONE_NEWUSER) {
+		plan_joins(sets, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWCGROUP), p);
+		plan_unshare(p, CLONE_NEWUSER);
+		plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
+		plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
+		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
+	} else {
+		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
+		plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
+		plan_joins(sets, CLONE_NEWUSER, p);
+		if (sets->joined & CLONE_NEWUSER)
+			plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
+		plan_joins(sets, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWCGROUP), p);
+	}
+	plan_unshare(p, late);
+	if (s->linux_->time_offsets_count && (sets->fresh & CLONE_NEWTIME))
+		plan_add(p, &(struct step){ .kind = STEP_TIME_OFFSETS, .phase = PHASE_INIT,
+					    .u.str.text = time_text(s, p) });
+	if ((sets->fresh | sets->joined) & (CLONE_NEWPID | CLONE_NEWTIME))
+		plan_add_none(p, PHASE_INIT, STEP_FORK);
+}
+
+int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgroup_slot,
+	    struct plan *p, struct err *e)
+{
+	struct ns_sets sets;
+	bool new_user, slow;
+
+	sort_namespaces(s, &sets);
+	new_user = sets.fresh & CLONE_NEWUSER;
+	if (!h->admin && !((sets.fresh | sets.joined) & CLONE_NEWUSER))
+		return err_set(e, EPERM, "linux.namespaces: rootless containers need a user namespace");
+	slow = (sets.fresh & CLONE_NEWTIME) || (sets.joined & (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWTIME)) ||
+	       (new_user && (sets.joined & ~(uint64_t)CLONE_NEWCGROUP));
+	plan_opens(s, &sets, p);
+	/* The cgroup namespace is rooted where its maker stands: made last, after joining. */
+	plan_add(p, &(struct step){
+			    .kind = STEP_CLONE, .phase = PHASE_CLONE,
+			    .u.clone = { .flags = slow ? 0 : sets.fresh & ~(uint64_t)CLONE_NEWCGROUP,
+					 .cgroup_slot = cgroup_slot } });
+	if (new_user)
+		plan_maps(s, h, p);
+	if (slow)
+		plan_slow(s, &sets, p);
+	else
+		plan_fast(&sets, new_user, p);
+	plan_joins(&sets, CLONE_NEWCGROUP, p);
+	plan_unshare(p, sets.fresh & CLONE_NEWCGROUP);
+	return 0;
+}
+
+void ns_plan_names(const struct oci_spec *s, struct plan *p)
+{
+	if (s->hostname)
+		plan_add_str(p, PHASE_INIT, STEP_HOSTNAME, s->hostname);
+	if (s->domainname)
+		plan_add_str(p, PHASE_INIT, STEP_DOMAINNAME, s->domainname);
+	for (size_t i = 0; s->linux_ && i < s->linux_->sysctl_count; i++) {
+		const struct oci_pair *kv = &s->linux_->sysctl[i];
+		AUTO_BUF struct buf path = { 0 };
+
+		/* sysctl.d(5): the first separator tells; with '/', a '.' is part of a name. */
+		buf_printf(&path, "sys/%s", kv->key);
+		if (path.data && !memchr(kv->key, '/', strcspn(kv->key, ".")))
+			for (char *c = path.data + 4; *c; c++)
+				*c = *c == '.' ? '/' : *c == '/' ? '.' : *c;
+		plan_add(p, &(struct step){
+				    .kind = STEP_SYSCTL, .phase = PHASE_INIT, .origin = (uint32_t)i,
+				    .u.pair = { plan_str(p, PHASE_INIT, path.data ? path.data : ""),
+						plan_str(p, PHASE_INIT, kv->value) } });
+	}
+}

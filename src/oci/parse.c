@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/parse.h"
+#include "oci/table.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/*
+ * config.md, "Mounts": relative destinations are deprecated and MUST be taken as relative
+ * to "/". Engines of old write them, so they are mended here, in one place.
+ */
+static int mend_destinations(struct oci_spec *s, struct err *e)
+{
+	for (size_t i = 0; i < s->mounts_count; i++) {
+		struct oci_mount *m = &s->mounts[i];
+
+		if (!*m->destination || *m->destination == '/')
+			continue;
+		m->destination = arena_printf(&s->arena, "/%s", m->destination);
+		if (!m->destination)
+			return err_oom(e);
+	}
+	return 0;
+}
+
+int oci_spec_parse(const char *text, size_t len, struct oci_spec **ret, struct err *e)
+{
+	AUTO_JSON struct json *doc = NULL;
+	AUTO_SPEC struct oci_spec *s = NULL;
+	int r;
+
+	r = json_parse(text, len, &doc, e);
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_oom(e);
+	r = oci_table_read(&oci_spec_table, doc, NULL, &s->arena, s, e);
+	if (r < 0)
+		return r;
+	r = mend_destinations(s, e);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+void oci_spec_free(struct oci_spec *s)
+{
+	if (!s)
+		return;
+	arena_done(&s->arena);
+	free(s);
+}
+
+int oci_process_parse(const char *text, size_t len, struct arena *a, struct oci_process **ret,
+		      struct err *e)
+{
+	AUTO_JSON struct json *doc = NULL;
+	struct oci_process *p;
+	int r;
+
+	r = json_parse(text, len, &doc, e);
+	if (r < 0)
+		return r;
+	p = arena_alloc(a, sizeof(*p));
+	if (!p)
+		return err_oom(e);
+	r = oci_table_read(&oci_process_table, doc, "process", a, p, e);
+	if (r < 0)
+		return r;
+	*ret = p;
+	return 0;
+}
+
+int oci_resources_parse(const char *text, size_t len, struct arena *a, struct oci_resources **ret,
+			struct err *e)
+{
+	AUTO_JSON struct json *doc = NULL;
+	struct oci_resources *res;
+	int r;
+
+	r = json_parse(text, len, &doc, e);
+	if (r < 0)
+		return r;
+	res = arena_alloc(a, sizeof(*res));
+	if (!res)
+		return err_oom(e);
+	r = oci_table_read(&oci_resources_table, doc, "linux.resources", a, res, e);
+	if (r < 0)
+		return r;
+	*ret = res;
+	return 0;
+}
+
+/* O_NONBLOCK: a FIFO must be refused, not waited for. */
+static int read_document(int dirfd, const char *name, struct buf *out, struct err *e)
+{
+	AUTO_FD int fd = -EBADF;
+	struct stat st;
+	int r;
+
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(e, errno, "open \"%s\"", name);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, errno, "stat \"%s\"", name);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, EINVAL, "\"%s\": not a regular file", name);
+	if (st.st_size > JSON_MAX_BYTES)
+		return err_set(e, E2BIG, "\"%s\": %lld bytes, the limit is %d", name,
+			       (long long)st.st_size, JSON_MAX_BYTES);
+	r = buf_read_fd(out, fd, JSON_MAX_BYTES);
+	if (r < 0)
+		return err_sys(e, r, "read \"%s\"", name);
+	return 0;
+}
+
+int oci_spec_load(int dirfd, const char *name, struct oci_spec **ret, struct err *e)
+{
+	AUTO_BUF struct buf text = { 0 };
+	int r;
+
+	r = read_document(dirfd, name, &text, e);
+	if (r < 0)
+		return r;
+	r = oci_spec_parse(text.data, text.len, ret, e);
+	if (r < 0)
+		err_wrap(e, "%s", name);
+	return r;
+}
+
+int oci_process_load(int dirfd, const char *name, struct arena *a, struct oci_process **ret,
+		     struct err *e)
+{
+	AUTO_BUF struct buf text = { 0 };
+	int r;
+
+	r = read_document(dirfd, name, &text, e);
+	if (r < 0)
+		return r;
+	r = oci_process_parse(text.data, text.len, a, ret, e);
+	if (r < 0)
+		err_wrap(e, "%s", name);
+	return r;
+}

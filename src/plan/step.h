@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The step vocabulary: everything a launch plan can say. A step is a record of
+ * fixed size; its texts are references into the plan's pool, so a plan in memory
+ * is already its wire form and the islander uses it in place, after one check.
+ */
+
+/* When a step runs, and which program runs it. */
+enum phase {
+	PHASE_HOST,   /* planner, before the clone; steps have an undo */
+	PHASE_CLONE,  /* planner: the clone itself */
+	PHASE_MAP,    /* planner, while the islander waits in its first SYNC */
+	PHASE_HOOKS,  /* planner, while the islander waits before the pivot */
+	PHASE_COMMIT, /* planner, while the islander waits fully prepared */
+	PHASE_INIT,   /* islander: builds the inside */
+	PHASE_ENTER,  /* islander, behind the gate: gives up power and becomes the program */
+	PHASE_COUNT
+};
+
+/*
+ * Text in the pool. Three shapes, told by the descriptor table:
+ * STR: @len bytes and a NUL, none inside. BLOB: @len bytes, 8-aligned.
+ * LIST: an 8-aligned array of @len pool offsets and a zero, which plan_check turns
+ * into pointers: what execve wants. All zero: absent.
+ */
+struct ref {
+	uint32_t off, len;
+};
+
+/* A slot number names an fd that the planner opens and both programs may use. */
+#define SLOT_NONE 0xffffffffU
+
+enum step_kind {
+	STEP_NONE,
+	/* PHASE_HOST */
+	STEP_OPEN_TREE,	      /* tree:   path → detached mount tree in slot */
+	STEP_OPEN_NS,	      /* ns:     namespace file → slot */
+	STEP_OPEN_PIDFD,      /* pidfd:  process → slot */
+	STEP_CONNECT,	      /* sock:   console socket → slot */
+	STEP_LISTEN,	      /* sock:   gate socket → slot */
+	STEP_CGROUP_MAKE,     /* cgroup */
+	STEP_CGROUP_SET,      /* cgroup: write value to dir/file */
+	STEP_CGROUP_DEVICES,  /* cgroup: attach the BPF device program in value */
+	/* PHASE_CLONE */
+	STEP_CLONE,	      /* clone */
+	/* PHASE_MAP */
+	STEP_MAP_IDS,	      /* idmap */
+	STEP_CGROUP_JOIN,     /* cgroup: move the islander into dir */
+	STEP_OOM_SCORE,	      /* num:    value */
+	/* PHASE_COMMIT */
+	STEP_RLIMIT,	      /* rlimit */
+	/* PHASE_INIT, islander */
+	STEP_PRIVATE,	      /* none:   not dumpable, not traceable by equals */
+	STEP_SYNC,	      /* num:    phase the planner runs meanwhile */
+	STEP_SETNS,	      /* setns */
+	STEP_UNSHARE,	      /* num:    CLONE_NEW* flags */
+	STEP_BECOME_ROOT,     /* none:   uid and gid 0 of the new user namespace */
+	STEP_TIME_OFFSETS,    /* str:    text for timens_offsets */
+	STEP_FORK,	      /* none:   second birth, inside the new or joined pid namespace */
+	STEP_SESSION,	      /* none:   setsid */
+	STEP_KEYRING,	      /* str:    name of the new session keyring */
+	STEP_ROOT,	      /* root */
+	STEP_MOUNT,	      /* mount:  new file system */
+	STEP_BIND,	      /* mount:  host tree or path */
+	STEP_REMOUNT,	      /* mount:  attributes or propagation of an existing target */
+	STEP_SYMLINK,	      /* link */
+	STEP_DEVICE,	      /* device */
+	STEP_MASK,	      /* str:    path in the root */
+	STEP_READONLY,	      /* str:    path in the root */
+	STEP_CONSOLE,	      /* console */
+	STEP_SYSCTL,	      /* pair:   path below /proc/sys, value */
+	STEP_HOSTNAME,	      /* str */
+	STEP_DOMAINNAME,      /* str */
+	STEP_PIVOT,	      /* num:    1: pivot_root; 0: chroot */
+	STEP_CHDIR_ROOT,      /* none:   exec: confirm root and cwd after joining */
+	STEP_WORKDIR,	      /* workdir: make it when missing, enter it */
+	STEP_LOOKUP,	      /* exec:   resolve and check the program, as its user */
+	/* both islander phases */
+	STEP_HOOK,	      /* hook */
+	STEP_GATE,	      /* num:    slot of the listening socket */
+	/* PHASE_ENTER */
+	STEP_GROUPS,	      /* groups */
+	STEP_BOUNDING,	      /* caps:   only the bounding set */
+	STEP_USER,	      /* user */
+	STEP_CAPS,	      /* caps:   the other four sets */
+	STEP_NO_NEW_PRIVS,    /* none */
+	STEP_SECCOMP,	      /* seccomp */
+	STEP_EXEC,	      /* exec */
+	STEP_KIND_COUNT
+};
+
+enum mount_flag {
+	MOUNT_RECURSIVE = 1 << 0,	/* rbind */
+	MOUNT_TMPCOPYUP = 1 << 1,	/* copy what lay below the target into the new tmpfs */
+	MOUNT_NO_SYMLINKS = 1 << 2,	/* target may hold no symlink at all: /proc, /sys, /dev */
+	MOUNT_REMOUNT_SB = 1 << 3,	/* remount: reconfigure the super block too */
+	MOUNT_SRC_NOFOLLOW = 1 << 4,	/* copy-symlink / do not follow the last link of source */
+	MOUNT_SRC_IN_ROOT = 1 << 5,	/* bind source is a path in the root, not on the host */
+	MOUNT_OPTIONAL = 1 << 6,	/* source absent: skip (masked paths style) */
+	MOUNT_SKIP_EPERM = 1 << 7,	/* rootless: a refusal by the kernel is not fatal */
+	MOUNT_COPY_SYMLINK = 1 << 8,	/* a source that is a symlink is made again at the target */
+	MOUNT_DST_NOFOLLOW = 1 << 9,	/* a target that is a symlink is mounted over itself */
+};
+
+struct step {
+	uint16_t kind;	/* enum step_kind */
+	uint8_t phase;	/* enum phase */
+	uint8_t flags;	/* unused, zero */
+	uint32_t origin; /* where in config.json, e.g. index of mounts[]; for messages */
+	union {
+		struct {
+			struct ref path;
+			struct ref uid_map, gid_map; /* idmapped: text of the maps; absent: none */
+			uint32_t slot;
+			uint32_t recursive;
+			uint32_t idmap_recursive;
+			uint32_t nofollow;
+			uint32_t propagation; /* MS_*, set on the whole clone; 0: keep */
+		} tree;
+		struct {
+			struct ref path;
+			uint32_t type; /* CLONE_NEW* */
+			uint32_t slot;
+		} ns;
+		struct {
+			uint64_t start_time; /* clock ticks since boot; 0: not checked */
+			uint32_t pid;
+			uint32_t slot;
+		} pidfd;
+		struct {
+			struct ref path;
+			uint32_t slot;
+		} sock;
+		struct {
+			struct ref dir, file, value;
+			uint32_t slot;	   /* MAKE: v2 directory for CLONE_INTO_CGROUP, or SLOT_NONE */
+			uint32_t optional; /* a refusal is reported by --debug only */
+			uint32_t v2;
+		} cgroup;
+		struct {
+			uint64_t flags; /* CLONE_NEW* */
+			uint32_t cgroup_slot;
+		} clone;
+		struct {
+			struct ref uid_map, gid_map;
+			uint32_t helpers;	 /* use newuidmap and newgidmap */
+			uint32_t deny_setgroups; /* first write "deny" */
+		} idmap;
+		struct {
+			uint64_t soft, hard;
+			uint32_t resource;
+		} rlimit;
+		struct {
+			int64_t value;
+		} num;
+		struct {
+			uint32_t slot;
+			uint32_t flags; /* CLONE_NEW*: all that a pidfd joins, or the one of an ns fd */
+		} setns;
+		struct {
+			struct ref path; /* host path, also where the tree is attached */
+			uint32_t slot;	 /* or a detached tree opened by the planner */
+			uint32_t no_pivot;
+			uint64_t propagation; /* MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE; 0: slave */
+		} root;
+		struct {
+			struct ref fstype; /* of MOUNT */
+			struct ref source, target;
+			struct ref options; /* LIST of key or key=value for fsconfig */
+			uint64_t attr_set, attr_clr;   /* MOUNT_ATTR_*: this mount */
+			uint64_t rattr_set, rattr_clr; /* and below it */
+			uint32_t propagation, rpropagation; /* MS_*; 0: keep */
+			uint32_t slot; /* of BIND: tree opened by the planner; SLOT_NONE: by path */
+			uint32_t flags; /* enum mount_flag */
+		} mount;
+		struct {
+			struct ref target, path;
+		} link;
+		struct {
+			struct ref path;
+			uint32_t mode; /* S_IFCHR, S_IFBLK or S_IFIFO and permissions */
+			uint32_t major, minor, uid, gid;
+			uint32_t bind; /* user namespace: bind the host's node of the same path */
+		} device;
+		struct {
+			uint32_t slot; /* console socket; SLOT_NONE: send to the planner */
+			uint32_t rows, cols;
+			uint32_t uid, gid; /* owner of the terminal's inner end */
+			uint32_t mount;	   /* bind it on /dev/console */
+		} console;
+		struct {
+			struct ref key, value;
+		} pair;
+		struct {
+			struct ref path;
+			uint32_t make; /* 1: mkdir -p when missing */
+		} workdir;
+		struct {
+			struct ref path;	 /* the file to run */
+			struct ref argv, envp;	 /* LIST */
+			struct ref head, tail;	 /* state on stdin: head, pid in decimal, tail */
+			uint32_t timeout_s;	 /* 0: none */
+			uint32_t which;		 /* enum oci_hook_kind, for messages */
+			uint32_t index;
+		} hook;
+		struct {
+			struct ref gids; /* BLOB of uint32_t */
+		} groups;
+		struct {
+			uint32_t uid, gid;
+			uint32_t umask; /* 0xffffffff: keep */
+		} user;
+		struct {
+			uint64_t bounding, effective, permitted, inheritable, ambient;
+		} caps;
+		struct {
+			struct ref filter; /* BLOB of struct sock_filter */
+			uint32_t flags;	   /* SECCOMP_FILTER_FLAG_* */
+		} seccomp;
+		struct {
+			struct ref argv, envp; /* LIST */
+			struct ref path;       /* value of PATH, for the look-up */
+			uint32_t uid, gid;     /* LOOKUP: whose right to execute is checked */
+		} exec;
+		struct {
+			struct ref text;
+		} str;
+		uint8_t raw[96];
+	} u;
+};
+
+/* Field shapes of the descriptor table. */
+enum field_type {
+	FIELD_END,
+	FIELD_STR,
+	FIELD_LIST,
+	FIELD_BLOB,
+	FIELD_U32,
+	FIELD_I64,
+	FIELD_U64,
+	FIELD_OCT32,   /* printed in octal */
+	FIELD_HEX64,   /* printed in hexadecimal */
+	FIELD_SLOT,
+};
+
+struct step_field {
+	const char *name;
+	uint8_t type; /* enum field_type */
+	uint8_t offset; /* in struct step */
+};
+
+struct step_desc {
+	const char *name; /* "mount-fs" */
+	const struct step_field *fields; /* ends with FIELD_END */
+};
+
+/** step_describe - the row of @kind; never NULL: unknown kinds get the row of STEP_NONE */
+const struct step_desc *step_describe(unsigned int kind);
+
+/** phase_name - "host", "clone"… */
+const char *phase_name(unsigned int phase);

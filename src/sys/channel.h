@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/err.h"
+
+#include <stdint.h>
+
+/*
+ * Planner and islander speak over one SOCK_SEQPACKET pair in messages of one fixed
+ * size, at most one fd with each. `start` and a waiting islander speak the same way.
+ */
+enum msg_kind {
+	MSG_NONE,
+	MSG_SYNC,    /* islander: run phase `value`, I wait */
+	MSG_GO,	     /* planner: go on */
+	MSG_FORKED,  /* islander: my second birth has host pid `value`; fd: its pidfd */
+	MSG_CONSOLE, /* islander: fd: outer end of the terminal */
+	MSG_READY,   /* islander: at the gate */
+	MSG_PRICE,   /* islander: step `value` took `number` ns */
+	MSG_ERROR,   /* islander: err; it exits */
+	MSG_START,   /* start: open the gate */
+	MSG_KIND_COUNT
+};
+
+struct msg {
+	uint32_t kind; /* enum msg_kind */
+	int32_t value;
+	uint64_t number;
+	struct err err;
+};
+
+/**
+ * chan_pair - make a connected pair, both ends close-on-exec
+ *
+ * Return: 0 or -errno.
+ */
+int chan_pair(int ret_fd[2]);
+
+/**
+ * chan_send - send one message
+ * @fd: passed along, or -1
+ *
+ * Return: 0 or -errno; -EPIPE when the other end is gone (no signal).
+ */
+int chan_send(int sock, const struct msg *m, int fd);
+
+/**
+ * chan_recv - receive one message
+ * @ret_fd: an fd that came along, else -EBADF; NULL: such an fd is closed
+ *
+ * Return: 1; 0 at the end (the other side closed or died); -errno; -EBADMSG for any other
+ * size or an unknown kind. m->err.msg is terminated.
+ */
+int chan_recv(int sock, struct msg *m, int *ret_fd);
+
+/** chan_send_fd - SCM_RIGHTS of one fd with @text as payload: the console socket protocol */
+int chan_send_fd(int sock, const char *text, int fd);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sys/unixsock.h"
+
+#include "base/auto.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+/* Return: fd of the directory, to be kept open while @ret is used; -errno. */
+static int address(const char *path, struct sockaddr_un *ret)
+{
+	const char *base = strrchr(path, '/');
+	AUTO_FREE char *dir = strndup(path, base ? (size_t)(base - path) + 1 : 0);
+	int fd, n;
+
+	if (!dir)
+		return -ENOMEM;
+	fd = open(*dir ? dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", fd,
+		     base ? base + 1 : path);
+	if (n < 0 || (size_t)n >= sizeof(ret->sun_path)) {
+		close(fd);
+		return -ENAMETOOLONG;
+	}
+	return fd;
+}
+
+int unix_connect(const char *path, int type)
+{
+	struct sockaddr_un a;
+	AUTO_FD int dir = address(path, &a);
+	AUTO_FD int fd = -EBADF;
+
+	if (dir < 0)
+		return dir;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	while (connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return TAKE_FD(fd);
+}
+
+int unix_listen(const char *path, int type)
+{
+	struct sockaddr_un a;
+	AUTO_FD int dir = address(path, &a);
+	AUTO_FD int fd = -EBADF;
+
+	if (dir < 0)
+		return dir;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
+		return -errno;
+	if (chmod(a.sun_path, 0600) < 0 || listen(fd, 8) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}

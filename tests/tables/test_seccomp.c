@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above first. */
+#include <cmocka.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "mech/seccomp/seccomp.h"
+
+#define S(text) ((char[]){ text })
+#define LIST(...)                                                                                  \
+	{                                                                                          \
+		.list = (char *[]){ __VA_ARGS__, NULL },                                           \
+		.count = sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *)                        \
+	}
+
+/* In the manner of the engines' default: errno by default, a long list allowed, some by argument. */
+static struct oci_seccomp profile(void)
+{
+	static char *allowed[] = { S("read"), S("write"), S("close"), S("openat"), S("exit_group"),
+				   S("exit"), S("brk"), S("mmap"), S("munmap"), S("mprotect"),
+				   S("rt_sigaction"), S("rt_sigprocmask"), S("rt_sigreturn"),
+				   S("getpid"), S("gettid"), S("fstat"), S("newfstatat"),
+				   S("lseek"), S("futex"), S("clock_gettime"), S("getrandom"),
+				   S("prctl"), S("sched_yield"), S("nanosleep"), S("dup"), S("pipe2"),
+				   S("poll"), S("ioctl"), S("fcntl"), S("wait4"), S("clone"),
+				   S("execve"), S("uname"), S("getcwd"), S("statx"),
+				   S("no_such_call_at_all"), NULL };
+	static struct oci_seccomp_arg no_vsock[] = {
+		{ .index = 0, .value = AF_VSOCK, .op = S("SCMP_CMP_NE") },
+	};
+	static struct oci_syscall_rule rules[5];
+	static char *archs[] = { S("SCMP_ARCH_X86_64"), S("SCMP_ARCH_X86"), S("SCMP_ARCH_X32"),
+				 NULL };
+	struct oci_seccomp sc = { .default_action = S("SCMP_ACT_ERRNO"),
+				  .default_errno_ret = { true, EPERM },
+				  .syscalls = rules,
+				  .syscalls_count = ARRAY_LEN(rules) };
+
+	rules[0] = (struct oci_syscall_rule){ .names = { allowed, ARRAY_LEN(allowed) - 1 },
+					      .action = S("SCMP_ACT_ALLOW") };
+	rules[1] = (struct oci_syscall_rule){ .names = LIST(S("socket")),
+					      .action = S("SCMP_ACT_ALLOW"),
+					      .args = no_vsock, .args_count = 1 };
+	rules[2] = (struct oci_syscall_rule){ .names = LIST(S("mkdir"), S("mkdirat")),
+					      .action = S("SCMP_ACT_ERRNO"),
+					      .errno_ret = { true, EDOM } };
+	rules[3] = (struct oci_syscall_rule){ .names = LIST(S("acct")),
+					      .action = S("SCMP_ACT_KILL_PROCESS") };
+	rules[4] = (struct oci_syscall_rule){ .names = LIST(S("swapon")),
+					      .action = S("SCMP_ACT_ERRNO"),
+					      .errno_ret = { true, EPERM } };
+#ifdef __x86_64__
+	sc.architectures = (struct oci_strings){ archs, 3 };
+#else
+	(void)archs;
+#endif
+	return sc;
+}
+
+static int load(const struct buf *filter, uint32_t flags)
+{
+	AUTO_PLAN struct plan p;
+	struct plan_view v;
+	struct step s = { .kind = STEP_SECCOMP, .phase = PHASE_ENTER };
+	struct err e;
+
+	plan_init(&p);
+	s.u.seccomp.filter = plan_blob(&p, PHASE_ENTER, filter->data, filter->len);
+	s.u.seccomp.flags = flags;
+	plan_add(&p, &s);
+	if (plan_view_half(&p.island, NULL, 0, &v, &e) < 0)
+		return -1;
+	return sec_apply(&v, &v.steps[0], &e);
+}
+
+/* errno of one call made behind the filter; 0: it worked; 1000 + n: killed by signal n. */
+static int outcome(const struct buf *filter, uint32_t flags, long nr, long a, long b)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		long r;
+
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) < 0 || load(filter, flags) < 0)
+			_exit(200);
+		r = syscall(nr, a, b, 0L, 0L, 0L);
+		_exit(r < 0 ? errno : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void compile_or_fail(const struct oci_seccomp *sc, struct buf *ret)
+{
+	struct err e;
+
+	if (sec_compile(sc, ret, NULL, &e) < 0)
+		fail_msg("%s", e.msg);
+}
+
+static void profile_decides_as_written(void **state)
+{
+	struct oci_seccomp sc = profile();
+	AUTO_BUF struct buf f = { 0 };
+	unsigned int skipped = 0;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(sec_compile(&sc, &f, &skipped, &e), 0);
+	assert_int_equal(skipped, 1);
+	assert_int_equal(f.len % sizeof(struct sock_filter), 0);
+	assert_int_equal(outcome(&f, 0, SYS_getpid, 0, 0), 0);
+	assert_int_equal(outcome(&f, 0, SYS_getppid, 0, 0), EPERM);
+	assert_int_equal(outcome(&f, 0, SYS_mkdirat, AT_FDCWD, 0), EDOM);
+	assert_int_equal(outcome(&f, 0, SYS_socket, AF_UNIX, SOCK_STREAM), 0);
+	assert_int_equal(outcome(&f, 0, SYS_socket, AF_VSOCK, SOCK_STREAM), EPERM);
+	assert_int_equal(outcome(&f, 0, SYS_acct, 0, 0), 1000 + SIGSYS);
+	assert_int_equal(outcome(&f, SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_TSYNC,
+				 SYS_getppid, 0, 0), EPERM);
+}
+
+static void calls_newer_than_the_profile_do_not_exist(void **state)
+{
+	struct oci_seccomp sc = profile();
+	AUTO_BUF struct buf f = { 0 };
+	AUTO_BUF struct buf g = { 0 };
+
+	(void)state;
+	if (sc.architectures.count == 0)
+		skip();
+	compile_or_fail(&sc, &f);
+	/* statx is the newest that the profile names. */
+	assert_int_equal(outcome(&f, 0, SYS_statx + 1, 0, 0), ENOSYS);
+	assert_int_equal(outcome(&f, 0, 5000, 0, 0), ENOSYS);
+	assert_int_equal(outcome(&f, 0, -1, 0, 0), EPERM);
+#ifdef __x86_64__
+	assert_int_equal(outcome(&f, 0, 0x40000000 | 5000, 0, 0), ENOSYS);
+#endif
+	/* Without a list of architectures the default holds for all. */
+	sc.architectures = (struct oci_strings){ 0 };
+	compile_or_fail(&sc, &g);
+	assert_int_equal(outcome(&g, 0, 5000, 0, 0), EPERM);
+	assert_int_equal(outcome(&g, 0, SYS_getpid, 0, 0), 0);
+}
+
+static void every_action_compiles(void **state)
+{
+	(void)state;
+	for (size_t i = 0; sec_action_names[i]; i++) {
+		struct oci_syscall_rule rule = { .names = LIST(S("getppid")) };
+		struct oci_seccomp sc = { .default_action = S("SCMP_ACT_ALLOW"),
+					  .syscalls = &rule,
+					  .syscalls_count = 1 };
+		AUTO_BUF struct buf f = { 0 };
+		struct err e;
+		int r;
+
+		rule.action = (char *)(uintptr_t)sec_action_names[i];
+		r = sec_compile(&sc, &f, NULL, &e);
+		if (str_eq(rule.action, "SCMP_ACT_NOTIFY"))
+			assert_int_equal(r, -EOPNOTSUPP);
+		else
+			assert_int_equal(r, 0);
+		if (str_eq(rule.action, "SCMP_ACT_KILL"))
+			assert_int_equal(outcome(&f, 0, SYS_getppid, 0, 0), 1000 + SIGSYS);
+		if (str_eq(rule.action, "SCMP_ACT_LOG"))
+			assert_int_equal(outcome(&f, 0, SYS_getppid, 0, 0), 0);
+	}
+}
+
+static void operators_compare(void **state)
+{
+	static const struct {
+		char op[24];
+		uint64_t value, two;
+		long arg;
+		bool hit;
+	} rows[] = {
+		{ "SCMP_CMP_EQ", 5, 0, 5, true },  { "SCMP_CMP_EQ", 5, 0, 6, false },
+		{ "SCMP_CMP_NE", 5, 0, 6, true },  { "SCMP_CMP_LT", 5, 0, 4, true },
+		{ "SCMP_CMP_LE", 5, 0, 5, true },  { "SCMP_CMP_GT", 5, 0, 5, false },
+		{ "SCMP_CMP_GE", 5, 0, 5, true },  { "SCMP_CMP_MASKED_EQ", 6, 4, 5, true },
+		{ "SCMP_CMP_MASKED_EQ", 6, 4, 7, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct oci_seccomp_arg arg = { .index = 0, .value = rows[i].value,
+					       .value_two = rows[i].two,
+					       .op = (char *)(uintptr_t)rows[i].op };
+		struct oci_syscall_rule rule = { .names = LIST(S("getpgid")),
+						 .action = S("SCMP_ACT_ERRNO"),
+						 .errno_ret = { true, EDOM },
+						 .args = &arg, .args_count = 1 };
+		struct oci_seccomp sc = { .default_action = S("SCMP_ACT_ALLOW"),
+					  .syscalls = &rule, .syscalls_count = 1 };
+		AUTO_BUF struct buf f = { 0 };
+
+		compile_or_fail(&sc, &f);
+		assert_int_equal(outcome(&f, 0, SYS_getpgid, rows[i].arg, 0) == EDOM, rows[i].hit);
+	}
+}
+
+static void errors_name_the_path(void **state)
+{
+	struct oci_seccomp_arg arg = { .index = 6, .op = S("SCMP_CMP_EQ") };
+	struct oci_syscall_rule rule = { .names = LIST(S("read")), .action = S("SCMP_ACT_ALLOW"),
+					 .args = &arg, .args_count = 1 };
+	struct oci_seccomp sc = { .default_action = S("SCMP_ACT_ERRNO"), .syscalls = &rule,
+				  .syscalls_count = 1 };
+	AUTO_BUF struct buf f = { 0 };
+	uint32_t flags = 7;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(sec_compile(&sc, &f, NULL, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "linux.seccomp.syscalls[0].args[0].index 6"));
+	arg.index = 0;
+	arg.op = S("SCMP_CMP_ALMOST");
+	assert_int_equal(sec_compile(&sc, &f, NULL, &e), -EINVAL);
+	arg.op = S("SCMP_CMP_EQ");
+	rule.errno_ret = (struct opt_u32){ true, 3 };
+	assert_int_equal(sec_compile(&sc, &f, NULL, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "takes no errno"));
+	sc.default_action = S("SCMP_ACT_MAYBE");
+	assert_int_equal(sec_compile(&sc, &f, NULL, &e), -EINVAL);
+	assert_int_equal(f.len, 0);
+	sc.flags = (struct oci_strings)LIST(S("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"));
+	assert_int_equal(sec_flags(&sc, &flags, &e), -EOPNOTSUPP);
+	sc.flags = (struct oci_strings)LIST(S("SECCOMP_FILTER_FLAG_X"));
+	assert_int_equal(sec_flags(&sc, &flags, &e), -EINVAL);
+	assert_int_equal(flags, 7);
+	sc.flags = (struct oci_strings)LIST(S("SECCOMP_FILTER_FLAG_LOG"),
+					    S("SECCOMP_FILTER_FLAG_SPEC_ALLOW"));
+	assert_int_equal(sec_flags(&sc, &flags, &e), 0);
+	assert_int_equal(flags, SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+}
+
+/* ---- Cache ------------------------------------------------------------------------------ */
+
+struct cache {
+	char dir[64], file[192], key[SEC_KEY_SIZE];
+};
+
+static void cache_begin(struct cache *c, const struct oci_seccomp *sc)
+{
+	char base[] = "/tmp/cay-test-seccomp-XXXXXX";
+
+	assert_non_null(mkdtemp(base));
+	(void)snprintf(c->dir, sizeof(c->dir), "%s/cache", base);
+	assert_int_equal(sec_key(sc, c->key), 0);
+	(void)snprintf(c->file, sizeof(c->file), "%s/%s", c->dir, c->key);
+}
+
+static void cache_end(struct cache *c)
+{
+	(void)unlink(c->file);
+	assert_int_equal(rmdir(c->dir), 0); /* fails if a temporary file is left */
+	*strrchr(c->dir, '/') = '\0';
+	assert_int_equal(rmdir(c->dir), 0);
+}
+
+static void get(const struct cache *c, const struct oci_seccomp *sc, const struct buf *want,
+		bool want_hit)
+{
+	AUTO_BUF struct buf f = { 0 };
+	bool hit = !want_hit;
+	struct err e;
+
+	assert_int_equal(sec_filter(sc, c->dir, &f, &hit, &e), 0);
+	assert_int_equal(hit, want_hit);
+	assert_int_equal(f.len, want->len);
+	assert_memory_equal(f.data, want->data, f.len);
+}
+
+static void patch_file(const char *path, off_t at)
+{
+	AUTO_FD int fd = open(path, O_RDWR | O_CLOEXEC);
+	unsigned char byte;
+
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, at), 1);
+	byte ^= 0x55;
+	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+}
+
+static void cache_gives_the_same_bytes_back(void **state)
+{
+	struct oci_seccomp sc = profile();
+	AUTO_BUF struct buf want = { 0 };
+	struct cache c;
+	struct stat st;
+
+	(void)state;
+	compile_or_fail(&sc, &want);
+	cache_begin(&c, &sc);
+	get(&c, &sc, &want, false);
+	get(&c, &sc, &want, true);
+	assert_int_equal(stat(c.dir, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	cache_end(&c);
+}
+
+static void damaged_cache_files_are_made_again(void **state)
+{
+	static const off_t places[] = { 0, 4, 8, 16, 90, 200 };
+	struct oci_seccomp sc = profile();
+	AUTO_BUF struct buf want = { 0 };
+	AUTO_BUF struct buf none = { 0 };
+	struct cache c;
+
+	(void)state;
+	compile_or_fail(&sc, &want);
+	cache_begin(&c, &sc);
+	get(&c, &sc, &want, false);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		patch_file(c.file, places[i]);
+		assert_int_equal(sec_cache_get(c.dir, c.key, &none), -EBADMSG);
+		assert_int_equal(none.len, 0);
+		get(&c, &sc, &want, false);
+		get(&c, &sc, &want, true);
+	}
+	assert_int_equal(truncate(c.file, 301), 0);
+	get(&c, &sc, &want, false);
+	assert_int_equal(truncate(c.file, 0), 0);
+	get(&c, &sc, &want, false);
+	cache_end(&c);
+}
+
+static void a_cache_that_others_may_write_is_not_used(void **state)
+{
+	struct oci_seccomp sc = profile();
+	AUTO_BUF struct buf want = { 0 };
+	struct cache c;
+
+	(void)state;
+	compile_or_fail(&sc, &want);
+	cache_begin(&c, &sc);
+	get(&c, &sc, &want, false);
+	assert_int_equal(chmod(c.file, 0666), 0);
+	get(&c, &sc, &want, false);
+	get(&c, &sc, &want, true);
+	assert_int_equal(chmod(c.dir, 0777), 0);
+	get(&c, &sc, &want, false);
+	get(&c, &sc, &want, false);
+	cache_end(&c);
+}
+
+static void key_depends_on_every_field(void **state)
+{
+	struct oci_seccomp a = profile(), b = profile();
+	char x[SEC_KEY_SIZE], y[SEC_KEY_SIZE];
+
+	(void)state;
+	assert_int_equal(sec_key(&a, x), 0);
+	assert_int_equal(sec_key(&b, y), 0);
+	assert_string_equal(x, y);
+	b.default_errno_ret.v = ENOSYS;
+	assert_int_equal(sec_key(&b, y), 0);
+	assert_string_not_equal(x, y);
+	b = a;
+	b.syscalls_count--;
+	assert_int_equal(sec_key(&b, y), 0);
+	assert_string_not_equal(x, y);
+	b = a;
+	b.architectures.count = 0;
+	if (a.architectures.count) {
+		assert_int_equal(sec_key(&b, y), 0);
+		assert_string_not_equal(x, y);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(profile_decides_as_written),
+		cmocka_unit_test(calls_newer_than_the_profile_do_not_exist),
+		cmocka_unit_test(every_action_compiles),
+		cmocka_unit_test(operators_compare),
+		cmocka_unit_test(errors_name_the_path),
+		cmocka_unit_test(cache_gives_the_same_bytes_back),
+		cmocka_unit_test(damaged_cache_files_are_made_again),
+		cmocka_unit_test(a_cache_that_others_may_write_is_not_used),
+		cmocka_unit_test(key_depends_on_every_field),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# deps.sh build|run|check|static|bench: see that the Debian packages for a target are there;
+# install them when we are root or have sudo, else print the command and stop.
+set -eu
+
+build="gcc meson ninja-build pkg-config musl-tools linux-libc-dev libjson-c-dev libseccomp-dev
+       libcap-dev libmd-dev python3 libcmocka-dev"
+run="busybox-static"
+check="$run python3-pytest runc crun podman conmon umoci skopeo uidmap passwd jq iproute2"
+case ${1:-} in
+build) want=$build ;;
+run) want="$build $run" ;;
+check) want="$build $check" ;;
+static) want="$build clang clang-tidy clang-format cppcheck" ;;
+bench) want="$build $run runc crun bubblewrap hyperfine" ;;
+*) echo "usage: $0 build|run|check|static|bench" >&2; exit 2 ;;
+esac
+
+missing=
+for p in $want; do
+	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+install="apt-get install -y --no-install-recommends$missing"
+if [ "$(id -u)" = 0 ]; then
+	sudo=
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+	sudo=sudo
+else
+	echo "cay needs these packages:$missing" >&2
+	echo "run: sudo $install" >&2
+	exit 1
+fi
+echo "installing:$missing"
+$sudo apt-get update -qq
+DEBIAN_FRONTEND=noninteractive $sudo $install -qq >/dev/null
