@@ -16,7 +16,7 @@ out.append("""
 # cay-init, the islander: base/, sys/, plan/ and the apply halves of mech/, with musl.
 init_sources = files('init/main.c', 'init/format.c',
   'base/err.c', 'base/parse.c', 'sys/syscalls.c', 'sys/channel.c', 'plan/step.c', 'plan/view.c',""")
-app=[]
+app=["'mech/cgroup/cgroup_enter.c'"]
 for m in ['ns','cred','tty','hooks','seccomp']:
     app+=[f"'mech/{m}/{f}'" for f in ls('mech/'+m) if f.endswith('_apply.c')]
 for f in ls('mech/mount'):

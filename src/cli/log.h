@@ -30,5 +30,5 @@ int log_open(struct log *l, const char *path, const char *format, struct err *e)
 /** log_write - one message; debug ones only with --debug */
 void log_write(const struct log *l, enum log_level level, const char *msg);
 
-/** log_close - Return: nothing; @l writes to stderr from now on */
+/** log_close - @l writes to stderr alone from now on */
 void log_close(struct log *l);

@@ -5,6 +5,7 @@
  *
  * argv[1] is the number of the fd that holds the plan; everything else is in the plan.
  */
+#include "mech/cgroup/cgroup.h"
 #include "mech/cred/cred.h"
 #include "mech/hooks/hooks.h"
 #include "mech/mount/mount.h"
@@ -141,6 +142,8 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 		return wait_at_gate(me, s, e);
 	case STEP_CHDIR_ROOT:
 		return take_joined_root(me, e);
+	case STEP_CGROUP_ENTER:
+		return cg_enter(&me->in, s, e);
 	case STEP_PRIVATE:
 	case STEP_SETNS:
 	case STEP_UNSHARE:
@@ -169,6 +172,7 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 		return hooks_apply(&me->view, s, getpid(), e);
 	case STEP_SECCOMP:
 		return sec_apply(&me->view, s, e);
+	case STEP_OOM_SCORE:
 	case STEP_WORKDIR:
 	case STEP_LOOKUP:
 	case STEP_GROUPS:
@@ -187,10 +191,9 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 	case STEP_CGROUP_MAKE:
 	case STEP_CGROUP_SET:
 	case STEP_CGROUP_DEVICES:
+	case STEP_CGROUP_OPEN:
 	case STEP_CLONE:
 	case STEP_MAP_IDS:
-	case STEP_CGROUP_JOIN:
-	case STEP_OOM_SCORE:
 	case STEP_RLIMIT:
 	case STEP_KIND_COUNT:
 		break;

@@ -28,21 +28,13 @@ struct compiler {
 	struct cred_context cred;
 };
 
-static bool owns_ids(const struct oci_spec *s, const struct host_facts *h)
-{
-	const struct oci_linux *l = s->linux_;
-
-	return l->gid_mappings_count == 1 && l->gid_mappings[0].size == 1 &&
-	       l->gid_mappings[0].host_id == h->egid;
-}
-
 static void credentials(struct compiler *c)
 {
 	bool fresh = oci_namespace_is_new(c->s, OCI_NS_USER);
 
 	c->cred = (struct cred_context){
 		.userns = oci_namespace(c->s, OCI_NS_USER) != NULL,
-		.setgroups_denied = fresh ? !c->h->admin && owns_ids(c->s, c->h)
+		.setgroups_denied = fresh ? !c->h->admin && ns_maps_only_self(c->s, c->h)
 					  : c->h->setgroups_denied,
 		.make_cwd = true,
 		.extra_env = c->o->extra_env,
@@ -52,7 +44,7 @@ static void credentials(struct compiler *c)
 static int cgroups(struct compiler *c, struct err *e)
 {
 	struct cg_options o = { .id = c->o->id, .optional = c->o->cgroup_optional,
-				.clone_into = true, .arena = &c->info->arena };
+				.arena = &c->info->arena };
 	int r = cg_plan(c->s, c->h, &o, c->p, &c->cg, e);
 
 	if (r < 0)
@@ -159,7 +151,6 @@ static int process(struct compiler *c, struct err *e)
 
 	if (!pr)
 		return err_set(e, EINVAL, "process: missing, there is nothing to run");
-	cred_plan_limits(pr, c->p);
 	r = cred_plan_prepare(pr, &c->cred, c->p, e);
 	if (r < 0)
 		return r;
@@ -206,6 +197,8 @@ int launch_compile(const struct oci_spec *s, const struct host_facts *h,
 	r = rootfs_path(&c, e);
 	if (r == 0)
 		r = cgroups(&c, e);
+	if (r == 0 && s->process)
+		cred_plan_limits(s->process, p);
 	if (r == 0)
 		r = ns_plan(s, h, c.cg.slot, p, e);
 	if (r < 0)

@@ -13,7 +13,7 @@
  * exec: the islander is born among us, turns private there, and joins all namespaces of
  * the container at once by its init's pidfd. Nothing of ours is ever traceable from inside.
  */
-static void join(const struct launch_exec_options *o, struct plan *p)
+static void join(const struct launch_exec_options *o, uint32_t cgroup_slot, struct plan *p)
 {
 	uint32_t slot = plan_slot(p);
 
@@ -22,9 +22,8 @@ static void join(const struct launch_exec_options *o, struct plan *p)
 						 .pid = (uint32_t)o->init_pid,
 						 .slot = slot } });
 	plan_add(p, &(struct step){ .kind = STEP_CLONE, .phase = PHASE_CLONE,
-				    .u.clone = { .flags = 0, .cgroup_slot = SLOT_NONE } });
+				    .u.clone = { .flags = 0, .cgroup_slot = cgroup_slot } });
 	plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
-	plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
 	if (o->namespaces)
 		plan_add(p, &(struct step){ .kind = STEP_SETNS, .phase = PHASE_INIT,
 					    .u.setns = { slot, (uint32_t)o->namespaces } });
@@ -53,8 +52,8 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	p->timing = o->timing;
 	p->keep_fds = 3 + o->preserve_fds;
 	ret->namespaces = o->namespaces;
-	join(o, p);
-	cg_plan_join(o->cgroup_dirs, ndirs, false, p);
+	cred_plan_limits(pr, p);
+	join(o, cg_plan_join(&h->cgroups, o->cgroup_dirs, ndirs, p), p);
 	compile_session(o->no_new_keyring, o->id, p);
 	if (pr->terminal && o->console_socket) {
 		console = plan_slot(p);
@@ -64,7 +63,6 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	}
 	ret->terminal_to_planner = pr->terminal && console == SLOT_NONE;
 	tty_plan(pr, console, false, p);
-	cred_plan_limits(pr, p);
 	r = cred_plan_prepare(pr, &cred, p, e);
 	if (r < 0)
 		return r;

@@ -29,10 +29,10 @@ static int apply_listen(struct launch *l, const struct step *s, struct err *e)
 	return into_slot(l, s->u.sock.slot, fd);
 }
 
-static int apply_cgroup(struct launch *l, struct island *in, uint32_t index, struct err *e)
+static int apply_cgroup(struct launch *l, uint32_t index, struct err *e)
 {
 	const struct step *s = &l->host.steps[index];
-	int fd = -EBADF, r = cg_apply(in, s, &l->made[index], &fd, e);
+	int fd = -EBADF, r = cg_apply(&l->host, s, &l->made[index], &fd, e);
 
 	if (r < 0)
 		return r;
@@ -60,11 +60,10 @@ int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *
 	case STEP_CGROUP_MAKE:
 	case STEP_CGROUP_SET:
 	case STEP_CGROUP_DEVICES:
-	case STEP_CGROUP_JOIN:
-		return apply_cgroup(l, in, index, e);
+	case STEP_CGROUP_OPEN:
+		return apply_cgroup(l, index, e);
 	case STEP_MAP_IDS:
 		return ns_host_map(in, s, e);
-	case STEP_OOM_SCORE:
 	case STEP_RLIMIT:
 		return cred_host_apply(in, s, e);
 	case STEP_HOOK:

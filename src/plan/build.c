@@ -154,7 +154,7 @@ int plan_encode(const struct plan *p, const int32_t *slots, int32_t sock, struct
 		.version = PLAN_VERSION,
 		.nslots = p->slots,
 		.nsteps = (uint32_t)(h->steps.len / sizeof(struct step)),
-		.pool_len = (uint32_t)h->pool.len,
+		.pool_len = (uint32_t)h->pool.len + 1, /* plan_check wants a NUL at the end */
 		.keep_fds = p->keep_fds,
 		.sock = sock,
 		.timing = p->timing,
@@ -174,6 +174,7 @@ int plan_encode(const struct plan *p, const int32_t *slots, int32_t sock, struct
 	align_buf(ret, SECTION_ALIGN);
 	head.pool_off = (uint32_t)ret->len;
 	buf_add(ret, h->pool.data, h->pool.len);
+	buf_zero(ret, 1);
 	if (ret->failed)
 		return err_oom(e);
 	head.total = (uint32_t)ret->len;

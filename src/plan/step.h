@@ -46,15 +46,16 @@ enum step_kind {
 	STEP_CGROUP_MAKE,     /* cgroup */
 	STEP_CGROUP_SET,      /* cgroup: write value to dir/file */
 	STEP_CGROUP_DEVICES,  /* cgroup: attach the BPF device program in value */
+	STEP_CGROUP_OPEN,     /* cgroup: v1 tasks file or v2 directory → slot */
 	/* PHASE_CLONE */
 	STEP_CLONE,	      /* clone */
 	/* PHASE_MAP */
 	STEP_MAP_IDS,	      /* idmap */
-	STEP_CGROUP_JOIN,     /* cgroup: move the islander into dir */
-	STEP_OOM_SCORE,	      /* num:    value */
 	/* PHASE_COMMIT */
 	STEP_RLIMIT,	      /* rlimit */
 	/* PHASE_INIT, islander */
+	STEP_CGROUP_ENTER,    /* cgroup: v1: enter dir by the tasks file in slot */
+	STEP_OOM_SCORE,	      /* num:    value */
 	STEP_PRIVATE,	      /* none:   not dumpable, not traceable by equals */
 	STEP_SYNC,	      /* num:    phase the planner runs meanwhile */
 	STEP_SETNS,	      /* setns */
@@ -138,7 +139,7 @@ struct step {
 		} sock;
 		struct {
 			struct ref dir, file, value;
-			uint32_t slot;	   /* MAKE: v2 directory for CLONE_INTO_CGROUP, or SLOT_NONE */
+			uint32_t slot;	   /* of OPEN and ENTER */
 			uint32_t optional; /* a refusal is reported by --debug only */
 			uint32_t v2;
 		} cgroup;

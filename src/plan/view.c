@@ -35,27 +35,30 @@ static bool resolve_list(char *pool, uint32_t pool_len, struct ref r)
 	for (uint32_t i = 0; i < r.len; i++) {
 		if (entry[i] == 0 || entry[i] >= pool_len)
 			return false;
-		if (!memchr(pool + entry[i], '\0', pool_len - (size_t)entry[i]))
-			return false;
 		entry[i] = (uint64_t)(uintptr_t)(pool + entry[i]);
 	}
 	return true;
 }
 
-static bool check_field(struct step *s, const struct step_field *f, char *pool, uint32_t pool_len,
-			uint32_t nslots)
+/* The two passes over all fields: lists write into the pool, so texts are judged after. */
+enum pass { PASS_LISTS, PASS_REST };
+
+static bool check_field(const struct step *s, const struct step_field *f, enum pass pass, char *pool,
+			uint32_t pool_len, uint32_t nslots)
 {
 	struct ref r = { 0, 0 };
 	uint32_t slot;
 
+	if ((f->type == FIELD_LIST) != (pass == PASS_LISTS))
+		return true;
 	switch ((enum field_type)f->type) {
 	case FIELD_STR:
 	case FIELD_LIST:
 	case FIELD_BLOB:
-		memcpy(&r, (char *)s + f->offset, sizeof(r));
+		memcpy(&r, (const char *)s + f->offset, sizeof(r));
 		break;
 	case FIELD_SLOT:
-		memcpy(&slot, (char *)s + f->offset, sizeof(slot));
+		memcpy(&slot, (const char *)s + f->offset, sizeof(slot));
 		return slot == SLOT_NONE || slot < nslots;
 	case FIELD_END:
 	case FIELD_U32:
@@ -74,22 +77,36 @@ static bool check_field(struct step *s, const struct step_field *f, char *pool, 
 	return r.off % ALIGN == 0 && in_bounds(r.off, r.len, pool_len);
 }
 
-/* Two steps that share one list would resolve it twice: builders never share, and a
- * second pass sees pointers, which are out of bounds, so a forged plan is refused. */
-static int check_steps(struct step *steps, uint32_t nsteps, char *pool, uint32_t pool_len,
-		       uint32_t nslots, struct err *e)
+static int check_pass(const struct step *steps, uint32_t nsteps, enum pass pass, char *pool,
+		      uint32_t pool_len, uint32_t nslots, struct err *e)
 {
 	for (uint32_t i = 0; i < nsteps; i++) {
-		struct step *s = &steps[i];
+		const struct step *s = &steps[i];
 
 		if (s->kind == STEP_NONE || s->kind >= STEP_KIND_COUNT || s->phase >= PHASE_COUNT)
 			return err_set(e, EBADMSG, "plan: step %u has unknown kind %u", i, s->kind);
 		for (const struct step_field *f = step_describe(s->kind)->fields; f->name; f++)
-			if (!check_field(s, f, pool, pool_len, nslots))
+			if (!check_field(s, f, pass, pool, pool_len, nslots))
 				return err_set(e, EBADMSG, "plan: step %u (%s): bad %s", i,
 					       step_describe(s->kind)->name, f->name);
 	}
 	return 0;
+}
+
+/*
+ * A list's strings need a NUL somewhere behind them: the last byte of the pool is one, and
+ * no list may reach it, so it stays one whatever lists overlap. Two steps that share a list
+ * are refused: the second finds pointers, which are out of bounds.
+ */
+static int check_steps(const struct step *steps, uint32_t nsteps, char *pool, uint32_t pool_len,
+		       uint32_t nslots, struct err *e)
+{
+	int r;
+
+	if (pool_len == 0 || pool[pool_len - 1] != '\0')
+		return err_set(e, EBADMSG, "plan: pool is not terminated");
+	r = check_pass(steps, nsteps, PASS_LISTS, pool, pool_len - 1, nslots, e);
+	return r < 0 ? r : check_pass(steps, nsteps, PASS_REST, pool, pool_len, nslots, e);
 }
 
 int plan_check(void *bytes, size_t len, struct plan_view *ret, struct err *e)
@@ -102,7 +119,7 @@ int plan_check(void *bytes, size_t len, struct plan_view *ret, struct err *e)
 		return err_set(e, EBADMSG, "plan: not a plan");
 	if (h->version != PLAN_VERSION)
 		return err_set(e, EBADMSG, "plan: version %u, not %u", h->version, PLAN_VERSION);
-	if (h->slots_off % 16 || h->steps_off % 16 || h->pool_off % 16 || h->pool_len == 0 ||
+	if (h->slots_off % 16 || h->steps_off % 16 || h->pool_off % 16 ||
 	    !in_bounds(h->slots_off, (uint64_t)h->nslots * sizeof(int32_t), h->total) ||
 	    !in_bounds(h->steps_off, (uint64_t)h->nsteps * sizeof(struct step), h->total) ||
 	    !in_bounds(h->pool_off, h->pool_len, h->total) ||
@@ -110,7 +127,7 @@ int plan_check(void *bytes, size_t len, struct plan_view *ret, struct err *e)
 	    h->steps_off < h->slots_off + (uint64_t)h->nslots * sizeof(int32_t) ||
 	    h->pool_off < h->steps_off + (uint64_t)h->nsteps * sizeof(struct step))
 		return err_set(e, EBADMSG, "plan: sections overlap or leave the buffer");
-	r = check_steps((struct step *)(void *)(base + h->steps_off), h->nsteps, base + h->pool_off,
+	r = check_steps((const struct step *)(void *)(base + h->steps_off), h->nsteps, base + h->pool_off,
 			h->pool_len, h->nslots, e);
 	if (r < 0)
 		return r;
@@ -129,8 +146,9 @@ int plan_view_half(struct plan_half *h, const int32_t *slots, uint32_t nslots,
 		   struct plan_view *ret, struct err *e)
 {
 	uint32_t nsteps = (uint32_t)(h->steps.len / sizeof(struct step));
-	int r = check_steps((struct step *)(void *)h->steps.data, nsteps, h->pool.data,
-			    (uint32_t)h->pool.len, nslots, e);
+	/* A buf ends in a NUL that its length doesn't count. */
+	int r = check_steps((const struct step *)(void *)h->steps.data, nsteps, h->pool.data,
+			    (uint32_t)h->pool.len + 1, nslots, e);
 
 	if (r < 0)
 		return r;

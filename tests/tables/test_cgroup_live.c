@@ -28,7 +28,7 @@ struct live {
 	struct cg_result ret;
 	struct plan plan;
 	struct plan_view view;
-	int32_t slots[4];
+	int32_t slots[64];
 	uint32_t made[256];
 	uint32_t done; /* steps carried out */
 	char path[64];
@@ -47,7 +47,8 @@ static void begin(struct live *l)
 {
 	static int n;
 
-	*l = (struct live){ .slots = { -1, -1, -1, -1 } };
+	*l = (struct live){ .made = { 0 } };
+	memset(l->slots, 0xff, sizeof(l->slots));
 	assert_int_equal(host_facts_gather(&l->host, &l->e), 0);
 	if (l->host.euid != 0 || l->host.cgroups.count == 0)
 		missing("root and a cgroup file system");
@@ -69,22 +70,43 @@ static int compile(struct live *l)
 	return plan_view_half(&l->plan.host, l->slots, l->plan.slots, &l->view, &l->e);
 }
 
-/* Carry out the steps of a phase. */
-static int apply(struct live *l, enum phase phase, pid_t pid)
+/* Carry out the steps of PHASE_HOST; what OPEN opens lands in the slots. */
+static int apply(struct live *l)
 {
-	struct island is = { .plan = &l->view, .pid = pid };
-
 	for (uint32_t i = 0; i < l->view.nsteps; i++) {
-		int fd = -EBADF, r;
+		const struct step *s = &l->view.steps[i];
+		int fd = -EBADF, r = cg_apply(&l->view, s, &l->made[i], &fd, &l->e);
 
-		if (l->view.steps[i].phase != phase)
-			continue;
-		r = cg_apply(&is, &l->view.steps[i], &l->made[i], &fd, &l->e);
-		auto_close_fd(&fd);
 		if (r < 0)
 			return r;
+		if (fd < 0)
+			continue;
+		assert_true(s->u.cgroup.slot < ARRAY_LEN(l->slots));
+		auto_close_fd(&l->slots[s->u.cgroup.slot]);
+		l->slots[s->u.cgroup.slot] = fd;
 	}
 	return 0;
+}
+
+static int write_pid(const char *dir, pid_t pid)
+{
+	char text[16], path[512];
+
+	(void)snprintf(text, sizeof(text), "%d", (int)pid);
+	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+	return sys_write_at(AT_FDCWD, path, text);
+}
+
+/* What the islander does: v1 by its steps. In v2 it is born, so that is for the caller. */
+static int enter(struct live *l)
+{
+	struct plan_view inside;
+	struct island in = { .plan = &inside };
+	int r = plan_view_half(&l->plan.island, l->slots, l->plan.slots, &inside, &l->e);
+
+	for (uint32_t i = 0; r == 0 && i < inside.nsteps; i++)
+		r = cg_enter(&in, &inside.steps[i], &l->e);
+	return r;
 }
 
 static void undo(struct live *l)
@@ -92,6 +114,12 @@ static void undo(struct live *l)
 	for (uint32_t i = l->view.nsteps; i > 0; i--)
 		if (l->view.steps[i - 1].kind == STEP_CGROUP_MAKE)
 			cg_undo(&l->view, &l->view.steps[i - 1], l->made[i - 1]);
+}
+
+static void close_slots(struct live *l)
+{
+	for (size_t i = 0; i < ARRAY_LEN(l->slots); i++)
+		auto_close_fd(&l->slots[i]);
 }
 
 static void nothing_left(const struct live *l)
@@ -108,6 +136,7 @@ static void nothing_left(const struct live *l)
 
 static void end(struct live *l)
 {
+	close_slots(l);
 	undo(l);
 	nothing_left(l);
 	plan_done(&l->plan);
@@ -128,14 +157,22 @@ static void read_value(const struct live *l, const char *file, char *ret, size_t
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-static pid_t spawn_family(int children)
+/* A process with children inside the cgroups. */
+static pid_t spawn_family(struct live *l, int children)
 {
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
-	if (pid > 0)
+	if (pid > 0) {
+		for (size_t i = 0; i < l->ret.dirs_count; i++)
+			if (l->ret.views[i].v2)
+				assert_int_equal(write_pid(l->ret.dirs[i], pid), 0);
+		kill(pid, SIGCONT);
 		return pid;
+	}
 	raise(SIGSTOP);
+	if (enter(l) < 0)
+		_exit(1);
 	for (int i = 0; i < children; i++)
 		if (fork() == 0)
 			break;
@@ -171,7 +208,7 @@ static void limits_arrive_and_undo_leaves_nothing(void **state)
 	l.res.cpu = &cpu;
 	l.res.pids_limit = (struct opt_i64){ true, 77 };
 	assert_int_equal(compile(&l), 0);
-	if (apply(&l, PHASE_HOST, 0) < 0)
+	if (apply(&l) < 0)
 		fail_msg("%s", l.e.msg);
 	read_value(&l, "pids.max", text, sizeof(text));
 	assert_string_equal(text, "77");
@@ -189,7 +226,7 @@ static void a_failing_write_names_file_and_value(void **state)
 	begin(&l);
 	l.res.cpu = &(struct oci_cpu){ .cpus = (char[]){ "4000-4001" } };
 	assert_int_equal(compile(&l), 0);
-	assert_true(apply(&l, PHASE_HOST, 0) < 0);
+	assert_true(apply(&l) < 0);
 	assert_non_null(strstr(l.e.msg, "write \"4000-4001\" to /sys/fs/cgroup"));
 	end(&l);
 }
@@ -202,17 +239,14 @@ static void kill_reaches_every_process(void **state)
 	(void)state;
 	begin(&l);
 	assert_int_equal(compile(&l), 0);
-	assert_int_equal(apply(&l, PHASE_HOST, 0), 0);
-	pid = spawn_family(5);
-	(void)waitpid(pid, NULL, WUNTRACED);
-	if (apply(&l, PHASE_MAP, pid) < 0)
-		fail_msg("%s", l.e.msg);
-	kill(pid, SIGCONT);
+	assert_int_equal(apply(&l), 0);
+	pid = spawn_family(&l, 5);
 	wait_for_pids(&l, 6);
 	if (cg_kill_all(l.ret.dirs, l.ret.dirs_count, SIGKILL, &l.e) < 0)
 		fail_msg("%s", l.e.msg);
 	wait_for_pids(&l, 0);
 	(void)waitpid(pid, NULL, 0);
+	close_slots(&l);
 	if (cg_remove(l.ret.dirs, l.ret.dirs_count, &l.e) < 0)
 		fail_msg("%s", l.e.msg);
 	assert_int_equal(cg_remove(l.ret.dirs, l.ret.dirs_count, &l.e), 0);
@@ -227,11 +261,8 @@ static void freezes_and_kills_a_frozen_one(void **state)
 	(void)state;
 	begin(&l);
 	assert_int_equal(compile(&l), 0);
-	assert_int_equal(apply(&l, PHASE_HOST, 0), 0);
-	pid = spawn_family(1);
-	(void)waitpid(pid, NULL, WUNTRACED);
-	assert_int_equal(cg_join(l.ret.dirs, l.ret.dirs_count, pid, &l.e), 0);
-	kill(pid, SIGCONT);
+	assert_int_equal(apply(&l), 0);
+	pid = spawn_family(&l, 1);
 	wait_for_pids(&l, 2);
 	assert_int_equal(cg_is_frozen(l.ret.dirs, l.ret.dirs_count), 0);
 	if (cg_freeze(l.ret.dirs, l.ret.dirs_count, true, &l.e) < 0)
@@ -253,12 +284,11 @@ static void refuses_a_cgroup_that_holds_processes(void **state)
 	(void)state;
 	begin(&l);
 	assert_int_equal(compile(&l), 0);
-	assert_int_equal(apply(&l, PHASE_HOST, 0), 0);
-	pid = spawn_family(0);
-	(void)waitpid(pid, NULL, WUNTRACED);
-	assert_int_equal(apply(&l, PHASE_MAP, pid), 0);
+	assert_int_equal(apply(&l), 0);
+	pid = spawn_family(&l, 0);
+	wait_for_pids(&l, 1);
 	memset(l.made, 0, sizeof(l.made));
-	assert_int_equal(apply(&l, PHASE_HOST, 0), -EBUSY);
+	assert_int_equal(apply(&l), -EBUSY);
 	assert_non_null(strstr(l.e.msg, "already holds processes"));
 	assert_int_equal(cg_kill_all(l.ret.dirs, l.ret.dirs_count, SIGKILL, &l.e), 0);
 	(void)waitpid(pid, NULL, 0);
@@ -267,7 +297,7 @@ static void refuses_a_cgroup_that_holds_processes(void **state)
 		*strrchr(l.ret.dirs[i], '/') = '\0';
 		assert_int_equal(rmdir(l.ret.dirs[i]), 0);
 	}
-	memset(l.made, 0, sizeof(l.made));
+	close_slots(&l);
 	plan_done(&l.plan);
 	arena_done(&l.arena);
 	host_facts_done(&l.host);
@@ -281,7 +311,7 @@ static void remove_takes_what_the_container_made_and_never_a_root(void **state)
 	(void)state;
 	begin(&l);
 	assert_int_equal(compile(&l), 0);
-	assert_int_equal(apply(&l, PHASE_HOST, 0), 0);
+	assert_int_equal(apply(&l), 0);
 	for (size_t i = 0; i < l.ret.dirs_count; i++) {
 		(void)snprintf(sub, sizeof(sub), "%s/inner", l.ret.dirs[i]);
 		assert_int_equal(mkdir(sub, 0755), 0);
@@ -303,7 +333,7 @@ static int open_inside(const char *dir, const char *device)
 	if (pid == 0) {
 		int fd;
 
-		if (cg_join((char *[]){ (char *)(uintptr_t)dir }, 1, getpid(), NULL) < 0)
+		if (write_pid(dir, getpid()) < 0)
 			_exit(100);
 		fd = open(device, O_RDWR | O_CLOEXEC);
 		_exit(fd < 0 ? errno : 0);
@@ -328,6 +358,7 @@ static void device_program_is_enforced_on_v2(void **state)
 		plan_done(&l.plan);
 		host_facts_done(&l.host);
 		missing("a cgroup v2 mount");
+		return;
 	}
 	/* A host that has nothing but this. */
 	only[0] = *v2;
@@ -336,11 +367,41 @@ static void device_program_is_enforced_on_v2(void **state)
 	l.res.devices = &deny_zero;
 	l.res.devices_count = 1;
 	assert_int_equal(compile(&l), 0);
-	if (apply(&l, PHASE_HOST, 0) < 0)
+	if (apply(&l) < 0)
 		fail_msg("%s", l.e.msg);
 	assert_int_equal(open_inside(l.ret.dirs[0], "/dev/null"), 0);
 	if (access("/dev/kmsg", F_OK) == 0)
 		assert_int_equal(open_inside(l.ret.dirs[0], "/dev/kmsg"), EPERM);
+	end(&l);
+}
+
+static void an_optional_cgroup_may_be_refused(void **state)
+{
+	struct live l;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	begin(&l);
+	for (int asked = 0; asked < 2; asked++) {
+		struct cg_options o = { .id = "x", .arena = &l.arena, .optional = true };
+
+		l.res.pids_limit = (struct opt_i64){ asked, 5 };
+		plan_done(&l.plan);
+		plan_init(&l.plan);
+		assert_int_equal(cg_plan(&l.spec, &l.host, &o, &l.plan, &l.ret, &l.e), 0);
+		assert_int_equal(plan_view_half(&l.plan.host, l.slots, l.plan.slots, &l.view,
+						&l.e), 0);
+		pid = fork();
+		if (pid == 0) {
+			if (setresuid(65534, 65534, 65534) < 0)
+				_exit(1);
+			_exit((apply(&l) < 0) != (asked == 1) ||
+			      (enter(&l) < 0) != (asked == 1));
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
 	end(&l);
 }
 
@@ -358,7 +419,8 @@ static void undo_takes_the_ancestors_of_a_failed_make(void **state)
 	assert_int_equal(compile(&l), -EINVAL);
 	(void)snprintf(path, sizeof(path), "%s/a/b", l.path);
 	assert_int_equal(compile(&l), 0);
-	assert_int_equal(apply(&l, PHASE_HOST, 0), 0);
+	assert_int_equal(apply(&l), 0);
+	close_slots(&l);
 	undo(&l);
 	nothing_left(&l);
 	undo(&l);
@@ -377,6 +439,7 @@ int main(void)
 		cmocka_unit_test(refuses_a_cgroup_that_holds_processes),
 		cmocka_unit_test(remove_takes_what_the_container_made_and_never_a_root),
 		cmocka_unit_test(device_program_is_enforced_on_v2),
+		cmocka_unit_test(an_optional_cgroup_may_be_refused),
 		cmocka_unit_test(undo_takes_the_ancestors_of_a_failed_make),
 	};
 

@@ -20,28 +20,28 @@
 #include "base/parse.h"
 #include "mech/seccomp/seccomp.h"
 
-#define S(text) ((char[]){ text })
+#define S(text) (text) /* the model has no const strings; nobody writes to them */
 #define LIST(...)                                                                                  \
 	{                                                                                          \
 		.list = (char *[]){ __VA_ARGS__, NULL },                                           \
 		.count = sizeof((char *[]){ __VA_ARGS__ }) / sizeof(char *)                        \
 	}
 
-/* In the manner of the engines' default: errno by default, a long list allowed, some by argument. */
+/* In the manner of the engines: errno by default, a long list allowed, some by argument. */
 static struct oci_seccomp profile(void)
 {
-	static char *allowed[] = { S("read"), S("write"), S("close"), S("openat"), S("exit_group"),
-				   S("exit"), S("brk"), S("mmap"), S("munmap"), S("mprotect"),
-				   S("rt_sigaction"), S("rt_sigprocmask"), S("rt_sigreturn"),
-				   S("getpid"), S("gettid"), S("fstat"), S("newfstatat"),
-				   S("lseek"), S("futex"), S("clock_gettime"), S("getrandom"),
-				   S("prctl"), S("sched_yield"), S("nanosleep"), S("dup"), S("pipe2"),
-				   S("poll"), S("ioctl"), S("fcntl"), S("wait4"), S("clone"),
-				   S("execve"), S("uname"), S("getcwd"), S("statx"),
-				   S("no_such_call_at_all"), NULL };
+	static char *allowed[] = {
+		"read", "write", "close", "openat", "exit_group", "exit", "brk", "mmap",
+		"munmap", "mprotect", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "getpid",
+		"gettid", "fstat", "newfstatat", "lseek", "futex", "clock_gettime", "getrandom",
+		"prctl", "sched_yield", "nanosleep", "dup", "pipe2", "poll", "ioctl", "fcntl",
+		"wait4", "clone", "execve", "uname", "getcwd", "statx", "no_such_call_at_all", NULL
+	};
 	static struct oci_seccomp_arg no_vsock[] = {
 		{ .index = 0, .value = AF_VSOCK, .op = S("SCMP_CMP_NE") },
 	};
+	static char *sock[] = { S("socket"), NULL }, *dirs[] = { S("mkdir"), S("mkdirat"), NULL };
+	static char *acct[] = { S("acct"), NULL }, *swap[] = { S("swapon"), NULL };
 	static struct oci_syscall_rule rules[5];
 	static char *archs[] = { S("SCMP_ARCH_X86_64"), S("SCMP_ARCH_X86"), S("SCMP_ARCH_X32"),
 				 NULL };
@@ -52,15 +52,15 @@ static struct oci_seccomp profile(void)
 
 	rules[0] = (struct oci_syscall_rule){ .names = { allowed, ARRAY_LEN(allowed) - 1 },
 					      .action = S("SCMP_ACT_ALLOW") };
-	rules[1] = (struct oci_syscall_rule){ .names = LIST(S("socket")),
+	rules[1] = (struct oci_syscall_rule){ .names = { sock, 1 },
 					      .action = S("SCMP_ACT_ALLOW"),
 					      .args = no_vsock, .args_count = 1 };
-	rules[2] = (struct oci_syscall_rule){ .names = LIST(S("mkdir"), S("mkdirat")),
+	rules[2] = (struct oci_syscall_rule){ .names = { dirs, 2 },
 					      .action = S("SCMP_ACT_ERRNO"),
 					      .errno_ret = { true, EDOM } };
-	rules[3] = (struct oci_syscall_rule){ .names = LIST(S("acct")),
+	rules[3] = (struct oci_syscall_rule){ .names = { acct, 1 },
 					      .action = S("SCMP_ACT_KILL_PROCESS") };
-	rules[4] = (struct oci_syscall_rule){ .names = LIST(S("swapon")),
+	rules[4] = (struct oci_syscall_rule){ .names = { swap, 1 },
 					      .action = S("SCMP_ACT_ERRNO"),
 					      .errno_ret = { true, EPERM } };
 #ifdef __x86_64__
@@ -99,7 +99,8 @@ static int outcome(const struct buf *filter, uint32_t flags, long nr, long a, lo
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) < 0 || load(filter, flags) < 0)
 			_exit(200);
 		r = syscall(nr, a, b, 0L, 0L, 0L);
-		_exit(r < 0 ? errno : 0);
+		/* Not _exit: a sanitizer does calls of its own on the way. */
+		syscall(SYS_exit_group, r < 0 ? errno : 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -147,9 +148,10 @@ static void calls_newer_than_the_profile_do_not_exist(void **state)
 	/* statx is the newest that the profile names. */
 	assert_int_equal(outcome(&f, 0, SYS_statx + 1, 0, 0), ENOSYS);
 	assert_int_equal(outcome(&f, 0, 5000, 0, 0), ENOSYS);
-	assert_int_equal(outcome(&f, 0, -1, 0, 0), EPERM);
+	assert_int_equal(outcome(&f, 0, SYS_getppid, 0, 0), EPERM);
 #ifdef __x86_64__
 	assert_int_equal(outcome(&f, 0, 0x40000000 | 5000, 0, 0), ENOSYS);
+	assert_int_equal(outcome(&f, 0, 0x40000000 | SYS_getppid, 0, 0), EPERM);
 #endif
 	/* Without a list of architectures the default holds for all. */
 	sc.architectures = (struct oci_strings){ 0 };

@@ -9,7 +9,7 @@
 
 /*
  * Control groups: v1, v2 and hybrid hosts, directly through the file system (the
- * "cgroupfs" driver). Planner only, nothing of it is linked into the islander.
+ * "cgroupfs" driver). Planner only; the islander has no more than cg_enter of it.
  *
  * How the fields of struct step's cgroup are used:
  *   MAKE     dir: the container's cgroup; file: mount point above it; value: v2: controllers
@@ -17,7 +17,8 @@
  *   SET      dir/file: each line of value is one write. "a|b" in file are alternatives, the
  *            first that exists gets the matching "x|y" of value
  *   DEVICES  value: BPF_PROG_TYPE_CGROUP_DEVICE program, struct bpf_insn
- *   JOIN     dir
+ *   OPEN     dir; slot gets the v1 tasks file or the v2 directory
+ *   ENTER    slot: v1, the islander writes itself in
  */
 
 /* Values of the step's "optional". */
@@ -29,8 +30,7 @@ enum cg_need {
 
 struct cg_options {
 	const char *id;	 /* container id: the cgroup's name when cgroupsPath is absent */
-	bool optional;	 /* rootless: where no limit was asked for, a refusal is not an error */
-	bool clone_into; /* v2: use CLONE_INTO_CGROUP through a slot, no JOIN there */
+	bool optional;	 /* rootless: where no limit was asked for, a refusal is no error */
 	struct arena *arena; /* owns the result's strings and arrays */
 };
 
@@ -45,7 +45,7 @@ struct cg_result {
 /**
  * cg_plan - the container's cgroups, limits and device rules as steps
  * @s, @h, @o: borrowed
- * @p:   gets MAKE, SET and DEVICES in PHASE_HOST, JOIN in PHASE_MAP
+ * @p:   gets MAKE, SET, DEVICES and OPEN in PHASE_HOST, ENTER in PHASE_INIT
  * @ret: set only on success
  * @e:   names the JSON path
  *
@@ -57,22 +57,23 @@ int cg_plan(const struct oci_spec *s, const struct host_facts *h, const struct c
 	    struct plan *p, struct cg_result *ret, struct err *e);
 
 /**
- * cg_plan_join - steps that move a process of exec into existing cgroups
- * @dirs:     of the state file
- * @optional: as when the container was made
+ * cg_plan_join - steps that bring a process of exec into existing cgroups
+ * @dirs: of the state file
+ *
+ * Return: slot of the v2 directory for STEP_CLONE; SLOT_NONE: there is none.
  */
-void cg_plan_join(char *const *dirs, size_t count, bool optional, struct plan *p);
+uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t count, struct plan *p);
 
 /**
  * cg_apply - carry out one cgroup step
- * @is:      plan, and for JOIN the pid
+ * @v:       the planner's half
  * @ret_made: MAKE: how many directories were made; hand it to cg_undo
- * @ret_fd:  MAKE with a slot: O_PATH directory, caller closes; else -EBADF
+ * @ret_fd:  OPEN: caller closes; else, or when optional and refused, -EBADF
  *
  * On failure MAKE has taken back what it made.
  * Return: 0; 1 when an optional step was refused, @e says why; negative code on failure.
  */
-int cg_apply(const struct island *is, const struct step *s, uint32_t *ret_made, int *ret_fd,
+int cg_apply(const struct plan_view *v, const struct step *s, uint32_t *ret_made, int *ret_fd,
 	     struct err *e);
 
 /**
@@ -82,6 +83,14 @@ int cg_apply(const struct island *is, const struct step *s, uint32_t *ret_made, 
  * Ancestors that another container uses by now stay. Harmless when repeated.
  */
 void cg_undo(const struct plan_view *v, const struct step *s, uint32_t made);
+
+/**
+ * cg_enter - STEP_CGROUP_ENTER: the calling process enters a v1 cgroup
+ *
+ * Context: islander, single-threaded, any namespace: the right to do it is the opener's.
+ * Return: 0; negative code unless the step is optional.
+ */
+int cg_enter(const struct island *in, const struct step *s, struct err *e);
 
 /* ---- Operations on the cgroups of a state file -------------------------------------- */
 
@@ -121,10 +130,3 @@ int cg_freeze(char *const *dirs, size_t count, bool frozen, struct err *e);
 
 /** cg_is_frozen - Return: 1 frozen or on the way there; 0 not; no freezer is 0 too */
 int cg_is_frozen(char *const *dirs, size_t count);
-
-/**
- * cg_join - move @pid into each of the cgroups
- *
- * Return: 0; a negative code that names directory and pid.
- */
-int cg_join(char *const *dirs, size_t count, pid_t pid, struct err *e);

@@ -7,13 +7,10 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { MAKE_TRIES = 4, JOIN_TRIES = 6, JOIN_WAIT_MS = 10 };
 
 void cg_sleep_ms(unsigned int ms)
 {
@@ -41,215 +38,6 @@ int cg_open_dir(const char *path)
 		return -EINVAL;
 	}
 	return fd;
-}
-
-/* ---- MAKE ------------------------------------------------------------------------------ */
-
-/*
- * A cpuset without cpus or memory nodes takes no process, and v1 starts every new one empty:
- * fill from the parent, level by level.
- */
-static int inherit_cpuset(int parent, int dir)
-{
-	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
-	char text[4096];
-	int r;
-
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		r = sys_read_at(dir, files[i], text, sizeof(text));
-		if (r < 0)
-			return r;
-		if (text[0] != '\n' && text[0] != '\0')
-			continue;
-		r = sys_read_at(parent, files[i], text, sizeof(text));
-		if (r < 0)
-			return r;
-		text[strcspn(text, "\n")] = '\0';
-		if (text[0])
-			r = sys_write_at(dir, files[i], text);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/*
- * Hand controllers down to the children of @dir. One that can't be is no error here: whoever
- * needs it finds its file missing and is told so.
- */
-static void enable_controllers(int dir, const char *names)
-{
-	char all[1024], one[64];
-	size_t len = 0;
-
-	if (!names || !names[0])
-		return;
-	for (const char *p = names; *p && len + 2 < sizeof(all); p++) {
-		if (p == names || p[-1] == ' ')
-			all[len++] = '+';
-		all[len++] = *p;
-	}
-	all[len] = '\0';
-	if (sys_write_at(dir, "cgroup.subtree_control", all) == 0)
-		return;
-	while (*names) {
-		int n = (int)strcspn(names, " ");
-
-		(void)snprintf(one, sizeof(one), "+%.*s", n, names);
-		(void)sys_write_at(dir, "cgroup.subtree_control", one);
-		names += n + (names[n] == ' ');
-	}
-}
-
-static int make_level(int parent, const char *name, const struct step *s, const char *value,
-		      bool *ret_made, int *ret_fd)
-{
-	AUTO_FD int fd = -EBADF;
-	bool made;
-	int r;
-
-	if (s->u.cgroup.v2)
-		enable_controllers(parent, value);
-	made = mkdirat(parent, name, 0755) == 0;
-	if (!made && errno != EEXIST)
-		return -errno;
-	*ret_made = made;
-	fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (!s->u.cgroup.v2 && value) {
-		r = inherit_cpuset(parent, fd);
-		if (r < 0)
-			return r;
-	}
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-/* The last level must be ours alone: limits on it would hit whoever is in there already. */
-static int check_empty(int fd, const char *path, struct err *e)
-{
-	char text[64];
-	int r = sys_read_at(fd, "cgroup.procs", text, sizeof(text));
-
-	if (r > 0 || r == -E2BIG)
-		return err_set(e, EBUSY, "cgroup: %s already holds processes", path);
-	return 0;
-}
-
-struct walk {
-	const char *rest; /* of the path, below the mount */
-	uint32_t made;
-	int fd;
-};
-
-static int make_levels(const struct step *s, const char *path, const char *value, struct walk *w,
-		       struct err *e)
-{
-	while (*w->rest) {
-		char name[NAME_MAX + 1];
-		size_t n = strcspn(w->rest, "/");
-		AUTO_FD int parent = w->fd;
-		bool made = false;
-		int r;
-
-		w->fd = -EBADF;
-		if (n == 0 || n > NAME_MAX)
-			return err_set(e, EINVAL, "cgroup: bad path %s", path);
-		memcpy(name, w->rest, n);
-		name[n] = '\0';
-		w->rest += n + (w->rest[n] == '/');
-		r = make_level(parent, name, s, value, &made, &w->fd);
-		/* From the first new directory on all are new. */
-		w->made += made || w->made > 0;
-		if (r < 0)
-			return err_sys(e, r, "cgroup: make %s", path);
-		if (!*w->rest && !made)
-			return check_empty(w->fd, path, e);
-	}
-	return 0;
-}
-
-static int open_mount(const struct plan_view *v, const struct step *s, struct walk *w, struct err *e)
-{
-	const char *mount = view_str(v, s->u.cgroup.file), *dir = view_str(v, s->u.cgroup.dir);
-
-	w->rest = dir && mount ? str_after(dir, mount) : NULL;
-	if (!w->rest || w->rest[0] != '/' || !w->rest[1])
-		return err_set(e, EINVAL, "cgroup: %s is not below %s", dir ? dir : "",
-			       mount ? mount : "");
-	w->rest++;
-	w->fd = cg_open_dir(mount);
-	if (w->fd < 0)
-		return err_sys(e, w->fd, "cgroup: open %s", mount);
-	return 0;
-}
-
-static uint32_t count_levels(const char *rest)
-{
-	uint32_t n = 0;
-
-	for (; *rest; rest += strcspn(rest, "/"), rest += *rest == '/')
-		n++;
-	return n;
-}
-
-static int make_once(const struct plan_view *v, const struct step *s, uint32_t *ret_made,
-		     int *ret_fd, struct err *e)
-{
-	struct walk w = { .fd = -EBADF };
-	int r = open_mount(v, s, &w, e);
-
-	if (r == 0)
-		r = make_levels(s, view_str(v, s->u.cgroup.dir), view_str(v, s->u.cgroup.value), &w,
-				e);
-	if (r < 0) {
-		/* Undo counts from the far end, which was not reached. */
-		if (w.made > 0)
-			cg_undo(v, s, w.made + count_levels(w.rest));
-		auto_close_fd(&w.fd);
-		return r;
-	}
-	*ret_made = w.made;
-	*ret_fd = w.fd;
-	return 0;
-}
-
-static int apply_make(const struct plan_view *v, const struct step *s, uint32_t *ret_made,
-		      int *ret_fd, struct err *e)
-{
-	AUTO_FD int fd = -EBADF;
-	int r = -ENOENT;
-
-	/* ENOENT: somebody else's undo took a common ancestor away between two levels. */
-	for (int i = 0; i < MAKE_TRIES && r == -ENOENT; i++)
-		r = make_once(v, s, ret_made, &fd, e);
-	if (r < 0)
-		return r;
-	if (s->u.cgroup.slot != SLOT_NONE)
-		*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-void cg_undo(const struct plan_view *v, const struct step *s, uint32_t made)
-{
-	const char *mount = view_str(v, s->u.cgroup.file), *dir = view_str(v, s->u.cgroup.dir);
-	char path[PATH_MAX];
-	size_t keep;
-
-	if (!mount || !dir || strlen(dir) >= sizeof(path) || !str_starts(dir, mount))
-		return;
-	keep = strlen(mount);
-	memcpy(path, dir, strlen(dir) + 1);
-	for (; made > 0 && strlen(path) > keep; made--) {
-		char *slash = strrchr(path, '/');
-
-		for (unsigned int ms = 1; rmdir(path) < 0 && errno == EBUSY && ms <= 64; ms *= 2)
-			cg_sleep_ms(ms);
-		if (access(path, F_OK) == 0)
-			return;
-		*slash = '\0';
-	}
 }
 
 /* ---- SET ------------------------------------------------------------------------------- */
@@ -376,45 +164,20 @@ static int apply_devices(const struct plan_view *v, const struct step *s, struct
 	return 0;
 }
 
-/* ---- JOIN ------------------------------------------------------------------------------ */
+/* ---- OPEN ------------------------------------------------------------------------------ */
 
-static int join(const char *dir, pid_t pid, struct err *e)
+static int apply_open(const struct plan_view *v, const struct step *s, int *ret_fd, struct err *e)
 {
-	char text[16];
-	int r = -EINVAL;
+	const char *dir = view_str(v, s->u.cgroup.dir);
+	int fd;
 
-	(void)snprintf(text, sizeof(text), "%d", (int)pid);
-	/* EINVAL: v1 does not take a task that is still being born. */
-	for (int i = 0; i < JOIN_TRIES && r == -EINVAL; i++) {
-		AUTO_FD int fd = open_control(dir, "cgroup.procs", strlen("cgroup.procs"));
-
-		if (i > 0)
-			cg_sleep_ms(JOIN_WAIT_MS);
-		r = fd < 0 ? fd : sys_write_all(fd, text, strlen(text));
-		if (fd < 0)
-			break;
-	}
-	if (r < 0)
-		return err_sys(e, r, "cgroup: move process %d to %s", (int)pid, dir);
-	return 0;
-}
-
-int cg_join(char *const *dirs, size_t count, pid_t pid, struct err *e)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = join(dirs[i], pid, e);
-	return r;
-}
-
-static int apply_join(const struct island *is, const struct step *s, struct err *e)
-{
-	const char *dir = view_str(is->plan, s->u.cgroup.dir);
-
-	if (!dir || is->pid <= 0)
+	if (!dir)
 		return err_set(e, EINVAL, "cgroup: incomplete step");
-	return join(dir, is->pid, e);
+	fd = s->u.cgroup.v2 ? cg_open_dir(dir) : open_control(dir, "tasks", strlen("tasks"));
+	if (fd < 0)
+		return err_sys(e, fd, "cgroup: open %s", dir);
+	*ret_fd = fd;
+	return 0;
 }
 
 static bool may_go_on(const struct step *s, int r)
@@ -430,7 +193,7 @@ static bool may_go_on(const struct step *s, int r)
 	return false;
 }
 
-int cg_apply(const struct island *is, const struct step *s, uint32_t *ret_made, int *ret_fd,
+int cg_apply(const struct plan_view *v, const struct step *s, uint32_t *ret_made, int *ret_fd,
 	     struct err *e)
 {
 	int r;
@@ -438,13 +201,13 @@ int cg_apply(const struct island *is, const struct step *s, uint32_t *ret_made, 
 	*ret_made = 0;
 	*ret_fd = -EBADF;
 	if (s->kind == STEP_CGROUP_MAKE)
-		r = apply_make(is->plan, s, ret_made, ret_fd, e);
+		r = cg_make(v, s, ret_made, e);
 	else if (s->kind == STEP_CGROUP_SET)
-		r = apply_set(is->plan, s, e);
+		r = apply_set(v, s, e);
 	else if (s->kind == STEP_CGROUP_DEVICES)
-		r = apply_devices(is->plan, s, e);
-	else if (s->kind == STEP_CGROUP_JOIN)
-		r = apply_join(is, s, e);
+		r = apply_devices(v, s, e);
+	else if (s->kind == STEP_CGROUP_OPEN)
+		r = apply_open(v, s, ret_fd, e);
 	else
 		r = err_set(e, EINVAL, "cgroup: unknown step %u", s->kind);
 	return r < 0 && may_go_on(s, r) ? 1 : r;

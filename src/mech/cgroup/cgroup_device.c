@@ -172,39 +172,6 @@ struct v1_list {
 	size_t count;
 };
 
-static bool overlaps(int64_t a, int64_t b)
-{
-	return a < 0 || b < 0 || a == b;
-}
-
-/*
- * One write: adds to the entries (the opposite of the default) or takes from them. Taking
- * works for an entry of exactly that device only; false: some of it stays behind.
- */
-static bool v1_follow(struct v1_list *l, struct v1_entry w, bool allow)
-{
-	bool clean = true;
-
-	for (size_t i = 0; i < l->count; i++) {
-		struct v1_entry *x = &l->entries[i];
-		bool same = x->type == w.type && x->major == w.major && x->minor == w.minor;
-
-		if (same && allow != l->default_allow) {
-			x->bits |= w.bits;
-			return true;
-		}
-		if (same)
-			x->bits &= ~w.bits;
-		else if (x->type == w.type && overlaps(x->major, w.major) &&
-			 overlaps(x->minor, w.minor) && (x->bits & w.bits))
-			clean = false;
-	}
-	if (allow == l->default_allow)
-		return clean;
-	l->entries[l->count++] = w;
-	return true;
-}
-
 static void v1_line(struct buf *b, const struct v1_entry *w, bool allow)
 {
 	char major[24] = "*", minor[24] = "*", access[4], *a = access;
@@ -222,6 +189,55 @@ static void v1_line(struct buf *b, const struct v1_entry *w, bool allow)
 	*a = '\0';
 	buf_printf(b, "%s %c %s:%s %s\n", allow ? "allow" : "deny",
 		   w->type == OCI_DEVICE_BLOCK ? 'b' : 'c', major, minor, access);
+}
+
+static bool overlaps(int64_t a, int64_t b)
+{
+	return a < 0 || b < 0 || a == b;
+}
+
+static bool covers(int64_t wide, int64_t narrow)
+{
+	return wide < 0 || wide == narrow;
+}
+
+/*
+ * Take bits away from the entries. The kernel does so only for an entry of exactly the device
+ * that is written, so narrower ones are written by themselves. false: a wider one stays.
+ */
+static bool v1_take(struct v1_list *l, const struct v1_entry *w, bool allow, struct buf *ret)
+{
+	bool clean = true;
+
+	for (size_t i = 0; i < l->count; i++) {
+		struct v1_entry *x = &l->entries[i], both = *x;
+
+		both.bits &= w->bits;
+		if (x->type != w->type || both.bits == 0 || !overlaps(x->major, w->major) ||
+		    !overlaps(x->minor, w->minor))
+			continue;
+		if (covers(w->major, x->major) && covers(w->minor, x->minor)) {
+			v1_line(ret, &both, allow);
+			x->bits &= ~both.bits;
+		} else {
+			clean = false;
+		}
+	}
+	return clean;
+}
+
+static void v1_put(struct v1_list *l, const struct v1_entry *w, bool allow, struct buf *ret)
+{
+	v1_line(ret, w, allow);
+	for (size_t i = 0; i < l->count; i++) {
+		struct v1_entry *x = &l->entries[i];
+
+		if (x->type == w->type && x->major == w->major && x->minor == w->minor) {
+			x->bits |= w->bits;
+			return;
+		}
+	}
+	l->entries[l->count++] = *w;
 }
 
 /* "a" in devices.allow and .deny means everything, whatever stands behind it. */
@@ -253,8 +269,10 @@ static bool v1_rule(struct v1_list *l, const struct oci_device_rule *r, struct b
 		if (r->type != OCI_DEVICE_ANY && r->type != t)
 			continue;
 		w.type = t;
-		clean &= v1_follow(l, w, r->allow);
-		v1_line(ret, &w, r->allow);
+		if (r->allow == l->default_allow)
+			clean &= v1_take(l, &w, r->allow, ret);
+		else
+			v1_put(l, &w, r->allow, ret);
 	}
 	return clean;
 }
@@ -342,8 +360,9 @@ int cg_plan_devices(struct cg_build *b, struct err *e)
 	if (!at && (own == 0 || b->o->optional))
 		return 0;
 	if (!at)
-		return err_set(e, EOPNOTSUPP,
-			       "linux.resources.devices: this host has no cgroup that controls devices");
+		return err_set(
+			e, EOPNOTSUPP,
+			"linux.resources.devices: this host has no cgroup that controls devices");
 	if (own > MAX_RULES)
 		return err_set(e, E2BIG, "linux.resources.devices: more than %d rules", MAX_RULES);
 	rules = calloc(count, sizeof(*rules));

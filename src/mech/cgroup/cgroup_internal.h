@@ -74,9 +74,12 @@ void cg_device_program(const struct oci_device_rule *rules, size_t count, struct
 int cg_device_lines(const struct oci_device_rule *rules, size_t count, struct buf *ret,
 		    struct err *e);
 
-/** cg_default_rules - what every container may do beside its own rules, as runc and crun grant it */
+/** cg_default_rules - what every container may use beside its own rules, as with runc */
 extern const struct oci_device_rule cg_default_rules[];
 extern const size_t cg_default_rules_count;
+
+/** cg_make - STEP_CGROUP_MAKE; see cg_apply */
+int cg_make(const struct plan_view *v, const struct step *s, uint32_t *ret_made, struct err *e);
 
 /** cg_open_dir - open a cgroup by full path: no symlinks, must be cgroupfs; Return: fd, -errno */
 int cg_open_dir(const char *path);

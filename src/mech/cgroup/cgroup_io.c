@@ -45,9 +45,9 @@ static int set_device_weights(struct cg_build *b, const struct cg_place *at,
 {
 	AUTO_BUF struct buf first = { 0 };
 	AUTO_BUF struct buf second = { 0 };
-	const char *file = at->h->v2 ? "io.bfq.weight|io.weight" :
-			   leaf	     ? "blkio.leaf_weight_device|blkio.bfq.leaf_weight_device" :
-				       "blkio.weight_device|blkio.bfq.weight_device";
+	const char *file = at->h->v2 ? "io.bfq.weight|io.weight"
+			   : leaf    ? "blkio.leaf_weight_device|blkio.bfq.leaf_weight_device"
+				     : "blkio.weight_device|blkio.bfq.weight_device";
 
 	for (size_t i = 0; i < io->weight_devices_count; i++) {
 		const struct oci_weight_device *d = &io->weight_devices[i];

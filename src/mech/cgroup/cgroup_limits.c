@@ -86,7 +86,8 @@ static int memory_v2_refusals(const struct oci_memory *m, struct err *e)
 		return not_on_v2("memory.disableOOMKiller", e);
 	if (m->use_hierarchy.set && !m->use_hierarchy.v)
 		return err_set(e, EOPNOTSUPP,
-			       "linux.resources.memory.useHierarchy false: cgroup v2 always is hierarchical");
+			       "linux.resources.memory.useHierarchy false: cgroup v2 always is "
+			       "hierarchical");
 	return 0;
 }
 
@@ -318,7 +319,8 @@ static int plan_rdma(struct cg_build *b, struct err *e)
 			return r;
 		if (!d->device || !d->device[0] || strpbrk(d->device, " \n") ||
 		    strlen(d->device) > 64)
-			return err_set(e, EINVAL, "linux.resources.rdma \"%.64s\": not a device name",
+			return err_set(e, EINVAL,
+				       "linux.resources.rdma \"%.64s\": not a device name",
 				       d->device ? d->device : "");
 		n = (size_t)snprintf(text, sizeof(text), "%s", d->device);
 		if (d->hca_handles.set)
@@ -359,13 +361,15 @@ static int plan_unified(struct cg_build *b, struct err *e)
 		const struct oci_pair *u = &b->res->unified[i];
 
 		if (!is_unified_name(u->key))
-			return err_set(e, EINVAL,
-				       "linux.resources.unified: \"%s\" is no cgroup v2 control file",
-				       u->key);
+			return err_set(
+				e, EINVAL,
+				"linux.resources.unified: \"%s\" is no cgroup v2 control file",
+				u->key);
 		if (!at)
-			return err_set(e, EOPNOTSUPP,
-				       "linux.resources.unified[\"%s\"]: this host has no cgroup v2",
-				       u->key);
+			return err_set(
+				e, EOPNOTSUPP,
+				"linux.resources.unified[\"%s\"]: this host has no cgroup v2",
+				u->key);
 		at->asked = true;
 		cg_set(b, at, CG_MUST, u->key, u->value);
 	}

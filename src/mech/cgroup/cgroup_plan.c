@@ -39,8 +39,8 @@ int cg_need(struct cg_build *b, const char *name, const char *field, struct cg_p
 
 	if (!at)
 		return err_set(e, EOPNOTSUPP,
-			       "linux.resources.%s: this host has no cgroup controller \"%s\"", field,
-			       name);
+			       "linux.resources.%s: this host has no cgroup controller \"%s\"",
+			       field, name);
 	at->asked = true;
 	*ret = at;
 	return 0;
@@ -94,8 +94,9 @@ static int clean_path(struct arena *a, const char *path, char **ret, struct err 
 		if (n == 2 && path[0] == '.' && path[1] == '.')
 			return err_set(e, EINVAL, "linux.cgroupsPath: \"..\" is not allowed");
 		if (n > NAME_MAX || memchr(path, '\n', n))
-			return err_set(e, EINVAL, "linux.cgroupsPath: \"%.*s\" is no directory name",
-				       NAME_MAX, path);
+			return err_set(e, EINVAL,
+				       "linux.cgroupsPath: \"%.*s\" is no directory name", NAME_MAX,
+				       path);
 		if (n > 0 && !(n == 1 && path[0] == '.')) {
 			if (end != out)
 				*end++ = '/';
@@ -168,7 +169,7 @@ static int place_all(const struct oci_spec *s, struct cg_build *b, struct err *e
 	return 0;
 }
 
-static void add_makes(struct cg_build *b, uint32_t *ret_slot)
+static void add_makes(struct cg_build *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct cg_place *at = &b->places[i];
@@ -183,10 +184,6 @@ static void add_makes(struct cg_build *b, uint32_t *ret_slot)
 		s.u.cgroup.optional = b->o->optional ? CG_MAY_FAIL : CG_MUST;
 		s.u.cgroup.v2 = at->h->v2;
 		s.u.cgroup.slot = SLOT_NONE;
-		if (at->h->v2 && b->o->clone_into && *ret_slot == SLOT_NONE) {
-			s.u.cgroup.slot = plan_slot(b->p);
-			*ret_slot = s.u.cgroup.slot;
-		}
 		at->make_off = b->p->host.steps.len;
 		plan_add(b->p, &s);
 	}
@@ -208,20 +205,56 @@ static void insist_on_asked(struct cg_build *b)
 	}
 }
 
-static void add_join(struct plan *p, const char *dir, enum cg_need need)
+/*
+ * How the islander comes into a cgroup. v2: born there, CLONE_INTO_CGROUP. v1: it enters by
+ * itself, writing 0 to `tasks`: a task that moves itself needs no threadgroup lock, whose
+ * writer waits for an RCU grace period (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
+ */
+static void add_entry(struct plan *p, const char *dir, bool v2, enum cg_need need, uint32_t *ret_slot)
 {
-	struct step s = { .kind = STEP_CGROUP_JOIN, .phase = PHASE_MAP };
+	struct step s = { .kind = STEP_CGROUP_OPEN, .phase = PHASE_HOST };
+	uint32_t slot = plan_slot(p);
 
-	s.u.cgroup.dir = plan_str(p, PHASE_MAP, dir);
-	s.u.cgroup.slot = SLOT_NONE;
+	s.u.cgroup.dir = plan_str(p, PHASE_HOST, dir);
+	s.u.cgroup.slot = slot;
+	s.u.cgroup.optional = need;
+	s.u.cgroup.v2 = v2;
+	plan_add(p, &s);
+	if (v2) {
+		*ret_slot = slot;
+		return;
+	}
+	s = (struct step){ .kind = STEP_CGROUP_ENTER, .phase = PHASE_INIT };
+	s.u.cgroup.dir = plan_str(p, PHASE_INIT, dir);
+	s.u.cgroup.slot = slot;
 	s.u.cgroup.optional = need;
 	plan_add(p, &s);
 }
 
-void cg_plan_join(char *const *dirs, size_t count, bool optional, struct plan *p)
+/* The hierarchy whose mount is the longest prefix: v1 mounts may lie below a v2 one. */
+static bool is_v2(const struct host_cgroups *c, const char *dir)
 {
+	size_t best = 0;
+	bool v2 = false;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const char *mount = c->hierarchies[i].mount, *rest = str_after(dir, mount);
+
+		if (!rest || (*rest != '/' && *rest != '\0') || strlen(mount) <= best)
+			continue;
+		best = strlen(mount);
+		v2 = c->hierarchies[i].v2;
+	}
+	return v2;
+}
+
+uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t count, struct plan *p)
+{
+	uint32_t slot = SLOT_NONE;
+
 	for (size_t i = 0; i < count; i++)
-		add_join(p, dirs[i], optional ? CG_MAY_FAIL : CG_MUST);
+		add_entry(p, dirs[i], is_v2(c, dirs[i]), CG_MUST, &slot);
+	return slot;
 }
 
 static int fill_view(struct arena *a, const struct cg_place *at, bool v2_host,
@@ -239,7 +272,8 @@ static int fill_view(struct arena *a, const struct cg_place *at, bool v2_host,
 	return ret->name ? 0 : -ENOMEM;
 }
 
-static int fill_result(const struct cg_build *b, uint32_t slot, struct cg_result *ret, struct err *e)
+static int fill_result(const struct cg_build *b, uint32_t slot, struct cg_result *ret,
+		       struct err *e)
 {
 	struct arena *a = b->o->arena;
 	struct cg_result r = { .slot = slot };
@@ -271,7 +305,7 @@ int cg_plan(const struct oci_spec *s, const struct host_facts *h, const struct c
 	r = place_all(s, &b, e);
 	if (r < 0)
 		return r;
-	add_makes(&b, &slot);
+	add_makes(&b);
 	r = cg_plan_devices(&b, e);
 	if (r == 0)
 		r = cg_plan_limits(&b, e);
@@ -283,8 +317,8 @@ int cg_plan(const struct oci_spec *s, const struct host_facts *h, const struct c
 	for (size_t i = 0; i < b.count; i++) {
 		const struct cg_place *at = &b.places[i];
 
-		if (!at->h->v2 || slot == SLOT_NONE)
-			add_join(p, at->dir, o->optional && !at->asked ? CG_MAY_FAIL : CG_MUST);
+		add_entry(p, at->dir, at->h->v2, o->optional && !at->asked ? CG_MAY_FAIL : CG_MUST,
+			  &slot);
 	}
 	if (plan_failed(p))
 		return err_oom(e);

@@ -94,8 +94,8 @@ int cg_freeze(char *const *dirs, size_t count, bool frozen, struct err *e)
 	int r;
 
 	if (f.fd < 0)
-		return err_set(e, EOPNOTSUPP, "cgroup: %s: the container has no cgroup with a freezer",
-			       what);
+		return err_set(e, EOPNOTSUPP,
+			       "cgroup: %s: the container has no cgroup with a freezer", what);
 	r = set_frozen(&f, frozen);
 	auto_close_fd(&f.fd);
 	if (r < 0)
@@ -296,7 +296,8 @@ int cg_remove(char *const *dirs, size_t count, struct err *e)
 		int r = remove_once(dirs[i]);
 
 		/* One clock for all: what holds one hierarchy holds the others as well. */
-		for (unsigned int ms = 1; r == -EBUSY && waited < CG_WAIT_MS; ms = ms < 64 ? ms * 2 : ms) {
+		for (unsigned int ms = 1; r == -EBUSY && waited < CG_WAIT_MS;
+		     ms = ms < 64 ? ms * 2 : ms) {
 			cg_sleep_ms(ms);
 			waited += ms;
 			r = remove_once(dirs[i]);

@@ -18,7 +18,12 @@ struct cred_context {
 	char *const *extra_env; /* NULL-terminated or NULL */
 };
 
-/** cred_plan_limits - RLIMIT and OOM_SCORE steps for the planner's phases */
+/**
+ * cred_plan_limits - RLIMIT for the planner, OOM_SCORE for the islander
+ *
+ * To be called before anything that turns the islander private: its own oom_score_adj is
+ * closed to it then.
+ */
 void cred_plan_limits(const struct oci_process *pr, struct plan *p);
 
 /** cred_plan_prepare - WORKDIR and LOOKUP, last of PHASE_INIT */
@@ -43,11 +48,11 @@ int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
 /** cred_names - all capability names the kernel of this host and libcap know, NULL-terminated */
 char **cred_names(struct arena *a, uint32_t cap_last);
 
-/** cred_host_apply - RLIMIT and OOM_SCORE on the waiting islander */
+/** cred_host_apply - RLIMIT on the waiting islander */
 int cred_host_apply(struct island *in, const struct step *s, struct err *e);
 
 /**
- * cred_apply - WORKDIR, LOOKUP, GROUPS, BOUNDING, USER, CAPS, NO_NEW_PRIVS, EXEC
+ * cred_apply - OOM_SCORE, WORKDIR, LOOKUP, GROUPS, BOUNDING, USER, CAPS, NO_NEW_PRIVS, EXEC
  *
  * EXEC returns only on failure.
  * Context: islander.

@@ -149,6 +149,17 @@ static int apply_exec(struct island *in, const struct step *s, struct err *e)
 	return not_runnable(in->plan, s, search(in->plan, s, true, found), e);
 }
 
+static int apply_oom_score(struct island *in, const struct step *s, struct err *e)
+{
+	AUTO_FD int fd = sys_proc_open(in->proc_fd, "self/oom_score_adj", O_WRONLY);
+	char value[24];
+	int r;
+
+	(void)snprintf(value, sizeof(value), "%lld", (long long)s->u.num.value);
+	r = fd < 0 ? fd : sys_write_all(fd, value, strlen(value));
+	return r < 0 ? err_sys(e, r, "process.oomScoreAdj: write %s", value) : 0;
+}
+
 /* ---- identity --------------------------------------------------------------------- */
 
 static int apply_groups(struct island *in, const struct step *s, struct err *e)
@@ -221,6 +232,8 @@ static int apply_caps(const struct step *s, struct err *e)
 int cred_apply(struct island *in, const struct step *s, struct err *e)
 {
 	switch (s->kind) {
+	case STEP_OOM_SCORE:
+		return apply_oom_score(in, s, e);
 	case STEP_WORKDIR:
 		return apply_workdir(in, s, e);
 	case STEP_LOOKUP:

@@ -61,7 +61,7 @@ void cred_plan_limits(const struct oci_process *pr, struct plan *p)
 							  .hard = pr->rlimits[i].hard,
 							  .resource = (uint32_t)pr->rlimits[i].resource } });
 	if (pr->oom_score_adj.set)
-		plan_add_num(p, PHASE_MAP, STEP_OOM_SCORE, pr->oom_score_adj.v);
+		plan_add_num(p, PHASE_INIT, STEP_OOM_SCORE, pr->oom_score_adj.v);
 }
 
 static const char *env_value(const struct oci_process *pr, const char *name)

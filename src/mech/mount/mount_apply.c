@@ -42,16 +42,16 @@ static bool proc_file_allowed(const char *target)
 }
 
 /*
- * A mount on procfs hides what a security profile relies on, so @target_fd may be on one
- * only if the plan says so by name and that name, from the top of the real /proc, leads there.
+ * A mount on procfs hides what a security profile relies on, so the target may be on one
+ * only if the plan says so by name, and then it is what that name leads to from the top of
+ * the real /proc.
  */
-static int check_procfs(struct island *in, const char *target, int target_fd, struct err *e)
+static int check_procfs(struct island *in, const char *target, int *target_fd, struct err *e)
 {
 	AUTO_FD int proc = -EBADF;
-	AUTO_FD int again = -EBADF;
-	struct stat want, got;
+	AUTO_FD int fd = -EBADF;
 
-	if (!sys_is_fs(target_fd, PROC_SUPER_MAGIC))
+	if (!sys_is_fs(*target_fd, PROC_SUPER_MAGIC))
 		return 0;
 	if (!proc_file_allowed(target))
 		return err_set(e, EXDEV, "target is inside procfs: refused");
@@ -59,14 +59,14 @@ static int check_procfs(struct island *in, const char *target, int target_fd, st
 			   RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 	if (proc < 0)
 		return err_sys(e, proc, "open /proc");
-	again = sys_openat2(proc, target + strlen("/proc/"), O_PATH,
-			    RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
-	if (again < 0)
-		return err_sys(e, again, "open it below /proc");
-	if (fstat(target_fd, &want) < 0 || fstat(again, &got) < 0)
-		return err_sys(e, errno, "stat target");
-	if (want.st_dev != got.st_dev || want.st_ino != got.st_ino)
-		return err_set(e, EXDEV, "target leads elsewhere in procfs: refused");
+	if (!sys_is_fs(proc, PROC_SUPER_MAGIC))
+		return err_set(e, EXDEV, "target is inside procfs: refused");
+	fd = sys_openat2(proc, target + strlen("/proc/"), O_PATH,
+			 RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+	if (fd < 0)
+		return err_sys(e, fd, "open target below /proc");
+	auto_close_fd(target_fd);
+	*target_fd = TAKE_FD(fd);
 	return 0;
 }
 
@@ -104,12 +104,20 @@ static int set_attrs(int tree_fd, const struct step *s, struct err *e)
 	return r < 0 ? err_sys(e, r, "set attributes") : 0;
 }
 
+static bool is_dir(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int attach(int tree_fd, int target_fd, struct err *e)
 {
 	int r = mnt_attach(tree_fd, target_fd);
 
-	if (r == -ENOTDIR)
-		return err_set(e, r, "source and target must both be directories, or neither");
+	if (r == -EINVAL && is_dir(tree_fd) != is_dir(target_fd))
+		return err_set(e, ENOTDIR,
+			       "source and target must both be directories, or neither");
 	return r < 0 ? err_sys(e, r, "attach") : 0;
 }
 
@@ -174,7 +182,7 @@ static int bind_tree(struct island *in, const struct step *s, int tree, struct e
 	if (r < 0)
 		return r;
 	if (!overmounts_proc(in, s))
-		r = check_procfs(in, view_str(in->plan, s->u.mount.target), target, e);
+		r = check_procfs(in, view_str(in->plan, s->u.mount.target), &target, e);
 	else if (!sys_is_fs(tree, PROC_SUPER_MAGIC))
 		r = err_set(e, EXDEV, "only procfs may be mounted on /proc");
 	if (r < 0)
@@ -257,7 +265,7 @@ int mnt_apply_mount(struct island *in, const struct step *s, struct err *e)
 
 	r = open_target(in, s, TARGET_DIR, &target, &made, e);
 	if (r == 0 && !proc)
-		r = check_procfs(in, view_str(in->plan, s->u.mount.target), target, e);
+		r = check_procfs(in, view_str(in->plan, s->u.mount.target), &target, e);
 	if (r == 0)
 		r = mnt_fs_make(in, s, made ? -EBADF : target, &tree, e);
 	if (r == 0 && (s->u.mount.flags & MOUNT_TMPCOPYUP) && !made)

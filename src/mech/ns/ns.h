@@ -17,6 +17,13 @@ uint64_t ns_flag(enum oci_ns_type type);
 uint64_t ns_flags(const struct oci_spec *s);
 
 /**
+ * ns_maps_only_self - does the new user namespace hold our own ids and no others?
+ *
+ * Such a map needs no helper program, but the kernel wants setgroups(2) given up for it.
+ */
+bool ns_maps_only_self(const struct oci_spec *s, const struct host_facts *h);
+
+/**
  * ns_plan - CLONE, id maps, joining, the second birth where one is needed, and the names
  * @cgroup_slot: v2 directory the clone is born into, or SLOT_NONE
  *

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/ns/ns.h"
 
+#include "oci/sysctl.h"
+
 #include <linux/sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,22 +84,37 @@ static struct ref map_text(struct plan *p, const struct oci_id_map *m, size_t n)
 	return plan_str(p, PHASE_MAP, b.data ? b.data : "");
 }
 
+/* No maps at all: root inside is whoever we are, and nobody else exists. */
+static struct ref id_map(struct plan *p, const struct oci_id_map *m, size_t n, uint32_t self)
+{
+	struct oci_id_map own = { .container_id = 0, .host_id = self, .size = 1 };
+
+	return n ? map_text(p, m, n) : map_text(p, &own, 1);
+}
+
 static bool maps_only_self(const struct oci_id_map *m, size_t n, uint32_t self)
 {
-	return n == 1 && m[0].size == 1 && m[0].host_id == self;
+	return n == 0 || (n == 1 && m[0].size == 1 && m[0].host_id == self);
+}
+
+bool ns_maps_only_self(const struct oci_spec *s, const struct host_facts *h)
+{
+	const struct oci_linux *l = s->linux_;
+
+	return maps_only_self(l->uid_mappings, l->uid_mappings_count, h->euid) &&
+	       maps_only_self(l->gid_mappings, l->gid_mappings_count, h->egid);
 }
 
 static void plan_maps(const struct oci_spec *s, const struct host_facts *h, struct plan *p)
 {
 	const struct oci_linux *l = s->linux_;
-	bool own = maps_only_self(l->uid_mappings, l->uid_mappings_count, h->euid) &&
-		   maps_only_self(l->gid_mappings, l->gid_mappings_count, h->egid);
+	bool own = ns_maps_only_self(s, h);
 
 	plan_add(p, &(struct step){
 			    .kind = STEP_MAP_IDS, .phase = PHASE_MAP,
 			    .u.idmap = {
-				    .uid_map = map_text(p, l->uid_mappings, l->uid_mappings_count),
-				    .gid_map = map_text(p, l->gid_mappings, l->gid_mappings_count),
+				    .uid_map = id_map(p, l->uid_mappings, l->uid_mappings_count, h->euid),
+				    .gid_map = id_map(p, l->gid_mappings, l->gid_mappings_count, h->egid),
 				    .helpers = !h->admin && !own,
 				    .deny_setgroups = !h->admin && own,
 			    } });
@@ -124,13 +141,11 @@ static void plan_unshare(struct plan *p, uint64_t flags)
 /* All new namespaces in one clone; what is joined belongs to our own user namespace. */
 static void plan_fast(const struct ns_sets *sets, bool new_user, struct plan *p)
 {
-	if (!new_user)
-		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
-	plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
 	if (new_user) {
+		plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
 		plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
-		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
 	}
+	plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
 	plan_joins(sets, ~(uint64_t)CLONE_NEWCGROUP, p);
 }
 
@@ -152,7 +167,6 @@ static void plan_slow(const struct oci_spec *s, const struct ns_sets *sets, stru
 		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
 	} else {
 		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
-		plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
 		plan_joins(sets, CLONE_NEWUSER, p);
 		if (sets->joined & CLONE_NEWUSER)
 			plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
@@ -203,16 +217,14 @@ void ns_plan_names(const struct oci_spec *s, struct plan *p)
 		plan_add_str(p, PHASE_INIT, STEP_DOMAINNAME, s->domainname);
 	for (size_t i = 0; s->linux_ && i < s->linux_->sysctl_count; i++) {
 		const struct oci_pair *kv = &s->linux_->sysctl[i];
-		AUTO_BUF struct buf path = { 0 };
+		char path[OCI_SYSCTL_MAX];
 
-		/* sysctl.d(5): the first separator tells; with '/', a '.' is part of a name. */
-		buf_printf(&path, "sys/%s", kv->key);
-		if (path.data && !memchr(kv->key, '/', strcspn(kv->key, ".")))
-			for (char *c = path.data + 4; *c; c++)
-				*c = *c == '.' ? '/' : *c == '/' ? '.' : *c;
+		/* Validated before: this only spells the path. */
+		if (oci_sysctl_path(kv->key, path) < 0)
+			continue;
 		plan_add(p, &(struct step){
 				    .kind = STEP_SYSCTL, .phase = PHASE_INIT, .origin = (uint32_t)i,
-				    .u.pair = { plan_str(p, PHASE_INIT, path.data ? path.data : ""),
+				    .u.pair = { plan_strf(p, PHASE_INIT, "sys/%s", path),
 						plan_str(p, PHASE_INIT, kv->value) } });
 	}
 }

@@ -14,7 +14,8 @@ int sec_apply(const struct plan_view *v, const struct step *s, struct err *e)
 	struct sock_fprog prog = { .len = (unsigned short)count };
 	long r;
 
-	if (!filter || count == 0 || count > SEC_MAX_INSNS || size % sizeof(struct sock_filter) != 0)
+	if (!filter || count == 0 || count > SEC_MAX_INSNS ||
+	    size % sizeof(struct sock_filter) != 0)
 		return err_set(e, EINVAL, "seccomp: filter of %u bytes", size);
 	/* The kernel only reads it. */
 	prog.filter = (struct sock_filter *)(uintptr_t)filter;

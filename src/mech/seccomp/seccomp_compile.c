@@ -35,12 +35,12 @@ static int action(const char *path, const char *name, struct opt_u32 errno_ret, 
 			       name ? name : "");
 	if (value == SCMP_ACT_NOTIFY)
 		return err_set(e, EOPNOTSUPP,
-			       "linux.seccomp.%s \"%s\": not supported by this version of cay", path,
-			       name);
+			       "linux.seccomp.%s \"%s\": not supported by this version of cay",
+			       path, name);
 	if (value == SCMP_ACT_ERRNO(0) || value == SCMP_ACT_TRACE(0)) {
 		if (data > (value == SCMP_ACT_TRACE(0) ? UINT16_MAX : 4095U))
-			return err_set(e, EINVAL, "linux.seccomp.%s: errno %u is out of range", path,
-				       data);
+			return err_set(e, EINVAL, "linux.seccomp.%s: errno %u is out of range",
+				       path, data);
 		value |= data;
 	} else if (errno_ret.set) {
 		return err_set(e, EINVAL, "linux.seccomp.%s \"%s\": takes no errno", path, name);
@@ -81,10 +81,11 @@ static int convert_args(const struct oci_syscall_rule *rule, size_t i, struct sc
 				       "less than 6",
 				       i, k, a->index);
 		if (sec_operator_value(a->op, &op) < 0)
-			return err_set(e, EINVAL,
-				       "linux.seccomp.syscalls[%zu].args[%zu].op \"%.64s\": no such "
-				       "operator",
-				       i, k, a->op ? a->op : "");
+			return err_set(
+				e, EINVAL,
+				"linux.seccomp.syscalls[%zu].args[%zu].op \"%.64s\": no such "
+				"operator",
+				i, k, a->op ? a->op : "");
 		*ret_repeated |= (seen >> a->index & 1) != 0;
 		seen |= 1U << a->index;
 		ret[k] = (struct scmp_arg_cmp){ a->index, (enum scmp_compare)op, a->value,
@@ -211,8 +212,7 @@ static void emit_limit(struct buf *b, uint32_t limit, uint32_t skip_rest)
 /*
  * A stub in front of the filter:
  *   for each architecture: if it is this one, compare the number, go on to the filter
- * x32 calls share AUDIT_ARCH_X86_64 and are told by a bit, which -1 (a call that a tracer
- * cancelled) has as well.
+ * x32 calls share AUDIT_ARCH_X86_64 and are told by a bit.
  */
 static void emit_stub(const struct oci_seccomp *sc, struct buf *b)
 {

@@ -74,7 +74,8 @@ static const uint32_t operator_values[] = { OPERATORS(VALUE) };
 static const uint32_t arch_values[] = { ARCHS(VALUE) };
 static const uint32_t flag_values[] = { FLAGS(VALUE) };
 
-static int look_up(const char *const *names, const uint32_t *values, const char *name, uint32_t *ret)
+static int look_up(const char *const *names, const uint32_t *values, const char *name,
+		   uint32_t *ret)
 {
 	for (size_t i = 0; names[i]; i++) {
 		if (!str_eq(names[i], name))
@@ -108,8 +109,8 @@ int sec_flags(const struct oci_seccomp *sc, uint32_t *ret, struct err *e)
 		const char *name = sc->flags.list[i];
 
 		if (look_up(sec_flag_names, flag_values, name, &one) < 0)
-			return err_set(e, EINVAL, "linux.seccomp.flags[%zu] \"%.64s\": no such flag",
-				       i, name);
+			return err_set(e, EINVAL,
+				       "linux.seccomp.flags[%zu] \"%.64s\": no such flag", i, name);
 		/* The kernel takes it with a listener only. */
 		if (one == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 			return err_set(e, EOPNOTSUPP,

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+int cmd_create(struct cli *c, int argc, char **argv)
+{
+	struct ctr_create_options o = { .root = c->root, .cgroup_optional = c->rootless };
+	const struct opt opts[] = {
+		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: this directory)" },
+		{ "console-socket", 0, OPT_STR, &o.console_socket, "SOCKET",
+		  "who gets the outer end of the terminal" },
+		{ "pid-file", 0, OPT_STR, &o.pid_file, "FILE", "write the process id there" },
+		{ "no-pivot", 0, OPT_FLAG, &o.no_pivot, OPT_SHOWN,
+		  "no pivot_root, for a root on a ramdisk" },
+		{ "no-new-keyring", 0, OPT_FLAG, &o.no_new_keyring, OPT_SHOWN,
+		  "keep the caller's session keyring" },
+		{ "preserve-fds", 0, OPT_U32, &o.preserve_fds, "N", "pass N fds from 3 on" },
+		{ "timing", 0, OPT_FLAG, &o.timing, OPT_SHOWN, "price each step, on stderr" },
+		{ .type = OPT_END },
+	};
+	AUTO_REPORT struct ctr_report rep = { 0 };
+	struct opt_args args;
+	struct err e = { 0 };
+	int r, status;
+
+	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	if (r >= 0)
+		return r;
+	o.id = args.list[0];
+	r = ctr_create(&o, &status, &rep, &e);
+	cli_report(c, &rep);
+	if (r < 0) {
+		(void)err_wrap(&e, "create failed");
+		return cli_fail(c, &e, 1);
+	}
+	return 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include "mech/cred/cred.h"
+#include "mech/mount/mount_options.h"
+#include "mech/seccomp/seccomp.h"
+#include "oci/features.h"
+#include "sys/host.h"
+
+#include <seccomp.h>
+
+static int fill(struct cli *c, const struct host_facts *h, struct oci_features *f,
+		struct oci_pair notes[2], struct err *e)
+{
+	const struct scmp_version *v = seccomp_version();
+	char **caps = cred_names(&c->arena, h->cap_last);
+
+	if (!caps)
+		return err_oom(e);
+	*f = (struct oci_features){
+		.mount_options = mnt_option_names(),
+		.capabilities = (const char *const *)caps,
+		.cgroup_v1 = true,
+		.cgroup_v2 = true,
+		.seccomp = true,
+		.seccomp_actions = sec_action_names,
+		.seccomp_operators = sec_operator_names,
+		.seccomp_archs = sec_arch_names,
+		.seccomp_known_flags = sec_flag_names,
+		.seccomp_supported_flags = sec_flag_names_usable,
+		.idmap_mounts = true,
+		.annotations = notes,
+	};
+	if (v) {
+		notes[0].key = arena_strdup(&c->arena, "io.github.seccomp.libseccomp.version");
+		notes[0].value = arena_printf(&c->arena, "%u.%u.%u", v->major, v->minor, v->micro);
+		if (!notes[0].key || !notes[0].value)
+			return err_oom(e);
+		f->annotations_count = 1;
+	}
+	return 0;
+}
+
+int cmd_features(struct cli *c, int argc, char **argv)
+{
+	const struct opt opts[] = { { .type = OPT_END } };
+	AUTO_HOST struct host_facts h = { 0 };
+	AUTO_BUF struct buf out = { 0 };
+	struct json_out json = { .b = &out, .pretty = true };
+	struct oci_features f;
+	struct oci_pair notes[2];
+	struct opt_args args;
+	struct err e = { 0 };
+	int r;
+
+	r = cli_args(c, argc, argv, opts, 0, 0, &args);
+	if (r >= 0)
+		return r;
+	r = host_facts_gather(&h, &e);
+	if (r == 0)
+		r = fill(c, &h, &f, notes, &e);
+	if (r < 0)
+		return cli_fail(c, &e, 1);
+	oci_features_write(&json, &f);
+	buf_str(&out, "\n");
+	return cli_print_buf(c, &out);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include "base/parse.h"
+#include "sys/syscalls.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct command cli_commands[] = {
+	{ "create", cmd_create, "[options] ID", "create a container and stop in front of its program" },
+	{ "start", cmd_start, "ID", "let the program of a created container run" },
+	{ "run", cmd_run, "[options] ID", "create a container and run it" },
+	{ "state", cmd_state, "ID", "print the state of a container as JSON" },
+	{ "kill", cmd_kill, "[options] ID [SIGNAL]", "send a signal to a container (default: TERM)" },
+	{ "delete", cmd_delete, "[options] ID", "remove a stopped container" },
+	{ "list", cmd_list, "[options]", "list the containers below --root" },
+	{ "exec", cmd_exec, "[options] ID COMMAND [ARGUMENT...] | -p FILE ID",
+	  "run another process in a container" },
+	{ "ps", cmd_ps, "[options] ID [PS OPTIONS...]", "show the processes in a container" },
+	{ "spec", cmd_spec, "[options]", "write a config.json to begin with" },
+	{ "features", cmd_features, "", "print what this program can do as JSON" },
+	{ "plan", cmd_plan, "[options]", "print what run would do, step by step, and do nothing" },
+	{ "doctor", cmd_doctor, "[options]", "say what this host can do and how to mend the rest" },
+	{ NULL, NULL, NULL, NULL },
+};
+
+/* What the options in front of the subcommand leave behind. */
+struct global_options {
+	const char *root, *log, *log_format, *cgroup_manager, *rootless, *criu;
+	bool debug, systemd_cgroup, version;
+};
+
+enum { GLOBAL_OPTIONS = 10 };
+
+static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTIONS])
+{
+	const struct opt rows[GLOBAL_OPTIONS] = {
+		{ "root", 0, OPT_STR, &g->root, "DIR", "where state is kept (default: /run/cay)" },
+		{ "log", 0, OPT_STR, &g->log, "FILE", "append messages to FILE too" },
+		{ "log-format", 0, OPT_STR, &g->log_format, "FORMAT", "text (default) or json" },
+		{ "debug", 0, OPT_FLAG, &g->debug, OPT_SHOWN, "more messages" },
+		{ "systemd-cgroup", 0, OPT_FLAG, &g->systemd_cgroup, OPT_SHOWN,
+		  "not supported by this version" },
+		{ "cgroup-manager", 0, OPT_STR, &g->cgroup_manager, "NAME", "cgroupfs (default)" },
+		{ "rootless", 0, OPT_STR, &g->rootless, "WHEN",
+		  "do without cgroups that can't be had: true, false or auto" },
+		{ "criu", 0, OPT_STR, &g->criu, NULL, "" },
+		{ "version", 'v', OPT_FLAG, &g->version, OPT_SHOWN, "print the version" },
+		{ .type = OPT_END },
+	};
+
+	memcpy(opts, rows, sizeof(rows));
+}
+
+static void print_usage(struct buf *b, const struct opt *opts)
+{
+	buf_str(b, "cay - put a program on an island of its own: an OCI container runtime\n\n"
+		   "usage: cay [global options] COMMAND [options] [arguments]\n\ncommands:\n");
+	for (const struct command *k = cli_commands; k->name; k++)
+		buf_printf(b, "  %-10s %s\n", k->name, k->summary);
+	buf_str(b, "\nglobal options:\n");
+	opt_help(opts, b);
+	buf_str(b, "\n\"cay COMMAND --help\" tells the options of a command.\n");
+}
+
+static int set_root(struct cli *c, const char *root, struct err *e)
+{
+	AUTO_FREE char *cwd = NULL;
+
+	if (!root)
+		c->root = ctr_default_root(&c->arena);
+	else if (!*root)
+		return err_set(e, EINVAL, "--root: must not be empty");
+	else if (root[0] == '/')
+		c->root = arena_strdup(&c->arena, root);
+	else if ((cwd = getcwd(NULL, 0)))
+		c->root = arena_printf(&c->arena, "%s/%s", cwd, root);
+	else
+		return err_sys(e, errno, "--root \"%s\": the working directory", root);
+	return c->root ? 0 : err_oom(e);
+}
+
+/* Root of the first user namespace maps every id to itself. */
+static bool in_user_namespace(void)
+{
+	char text[128];
+
+	if (sys_read_at(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) <= 0)
+		return false;
+	return !strstr(text, "4294967295");
+}
+
+static int set_rootless(struct cli *c, const char *value, struct err *e)
+{
+	if (!value || str_eq(value, "auto") || !*value)
+		c->rootless = geteuid() != 0 || in_user_namespace();
+	else if (str_eq(value, "true") || str_eq(value, "1"))
+		c->rootless = true;
+	else if (str_eq(value, "false") || str_eq(value, "0"))
+		c->rootless = false;
+	else
+		return err_set(e, EINVAL, "--rootless \"%s\": must be true, false or auto", value);
+	return 0;
+}
+
+static int check_manager(const struct global_options *g, struct err *e)
+{
+	if (g->systemd_cgroup || str_eq(g->cgroup_manager, "systemd"))
+		return err_set(e, EOPNOTSUPP, "cgroups through systemd (--systemd-cgroup) are not "
+					      "supported by this version: use cgroupfs");
+	if (g->cgroup_manager && !str_eq(g->cgroup_manager, "cgroupfs"))
+		return err_set(e, EOPNOTSUPP, "--cgroup-manager \"%s\": only cgroupfs is supported "
+					      "by this version",
+			       g->cgroup_manager);
+	return 0;
+}
+
+static int apply_options(struct cli *c, const struct global_options *g, struct err *e)
+{
+	int r;
+
+	c->log.debug = g->debug;
+	r = log_open(&c->log, g->log, g->log_format, e);
+	if (r == 0)
+		r = set_root(c, g->root, e);
+	if (r == 0)
+		r = set_rootless(c, g->rootless, e);
+	return r;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (const struct command *k = cli_commands; k->name; k++)
+		if (str_eq(k->name, name))
+			return k;
+	return NULL;
+}
+
+static int dispatch(struct cli *c, const struct global_options *g, const struct opt_args *args,
+		    const struct opt *opts)
+{
+	AUTO_BUF struct buf out = { 0 };
+	struct err e;
+	int r;
+
+	if (g->version) {
+		print_version(&out);
+		return cli_print_buf(c, &out);
+	}
+	if (args->help || args->count == 0 || str_eq(args->list[0], "help")) {
+		print_usage(&out, opts);
+		return cli_print_buf(c, &out);
+	}
+	c->command = find_command(args->list[0]);
+	if (!c->command) {
+		(void)err_set(&e, EINVAL, "no command \"%s\": see cay --help", args->list[0]);
+		return cli_fail(c, &e, 1);
+	}
+	r = check_manager(g, &e);
+	if (r < 0)
+		return cli_fail(c, &e, 1);
+	return c->command->run(c, (int)args->count, args->list);
+}
+
+/* Whoever starts us without stdio must not get our files in its place. */
+static bool has_stdio(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return false;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct opt opts[GLOBAL_OPTIONS];
+	struct cli c = { .log = LOG_INIT };
+	struct global_options g = { 0 };
+	struct opt_args args;
+	struct err e = { 0 };
+	int r;
+
+	if (!has_stdio())
+		return 1;
+	fill_options(&g, opts);
+	r = opt_parse(argc, argv, opts, 1, &c.arena, &args, &e);
+	if (r == 0)
+		r = apply_options(&c, &g, &e);
+	r = r < 0 ? cli_fail(&c, &e, 1) : dispatch(&c, &g, &args, opts);
+	log_close(&c.log);
+	arena_done(&c.arena);
+	return r;
+}

@@ -1,0 +1,605 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the integration tests stand on: bundles, the runtime under test, and the search for leaks.
+
+Everything a test makes carries the test's token in its name, so that what is left behind can be
+told from what other people do on the same machine.
+"""
+import array
+import contextlib
+import copy
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPO = HERE.parent.parent
+CAY = os.environ.get("CAY", str(REPO / "build" / "cay"))
+# The tests are developed against runc, too: CAY=/usr/sbin/runc shows that they ask the right thing.
+IS_RUNC = os.path.basename(CAY) == "runc"
+MUST_RUN = os.environ.get("CAY_MUST_RUN") == "1"
+TIMEOUT = float(os.environ.get("CAY_TEST_TIMEOUT", "30"))
+TMP = pathlib.Path(os.environ.get("CAY_TEST_TMP", "/tmp"))
+SHM = pathlib.Path("/dev/shm")
+CGROUP_ROOT = pathlib.Path("/sys/fs/cgroup")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def skip(missing):
+    """Skip, naming what is missing; a failure where everything has to run."""
+    if MUST_RUN:
+        pytest.fail(f"must run, but missing: {missing}", pytrace=False)
+    pytest.skip(f"missing: {missing}")
+
+
+def need(*programs):
+    for p in programs:
+        if not shutil.which(p):
+            skip(p)
+
+
+def need_root():
+    if os.geteuid() != 0:
+        skip("root")
+
+
+def cay_only(what):
+    """What runc 1.1 does not have; cay must."""
+    if IS_RUNC:
+        pytest.skip(f"runc has no {what}")
+
+
+# ---- bundles --------------------------------------------------------------------------------
+
+BASE_CONFIG = {
+    "ociVersion": "1.0.2",
+    "process": {
+        "terminal": False,
+        "user": {"uid": 0, "gid": 0},
+        "args": ["sh"],
+        "env": [f"PATH={PATH}", "TERM=xterm"],
+        "cwd": "/",
+        "capabilities": {
+            k: ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
+            for k in ("bounding", "effective", "permitted")
+        },
+        "rlimits": [{"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024}],
+        "noNewPrivileges": True,
+    },
+    "root": {"path": "rootfs", "readonly": False},
+    "hostname": "island",
+    "mounts": [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+         "options": ["nosuid", "strictatime", "mode=755", "size=65536k"]},
+        {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+         "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]},
+        {"destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+         "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]},
+        {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue",
+         "options": ["nosuid", "noexec", "nodev"]},
+        {"destination": "/sys", "type": "sysfs", "source": "sysfs",
+         "options": ["nosuid", "noexec", "nodev", "ro"]},
+    ],
+    "linux": {
+        "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+        "namespaces": [{"type": t} for t in ("pid", "network", "ipc", "uts", "mount")],
+        "maskedPaths": ["/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
+                        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+                        "/proc/sched_debug", "/sys/firmware", "/proc/scsi"],
+        "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+                          "/proc/sysrq-trigger"],
+    },
+}
+
+ALL_CAPS = None
+
+
+def all_caps():
+    """Names of the capabilities that this process could give away."""
+    global ALL_CAPS
+    if ALL_CAPS is None:
+        have = int(status_of("self")["CapPrm"], 16)
+        out = subprocess.run(["capsh", f"--decode={have:x}"], capture_output=True, text=True,
+                             timeout=TIMEOUT).stdout
+        ALL_CAPS = [c.strip().upper() for c in out.split("=", 1)[1].split(",")]
+    return list(ALL_CAPS)
+
+
+def status_of(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return parse_status(text)
+
+
+def parse_status(text):
+    return dict((k, v.strip()) for k, _, v in (ln.partition(":") for ln in text.splitlines()) if _)
+
+
+_applets = None
+
+
+def applets():
+    global _applets
+    if _applets is None:
+        _applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True,
+                                  timeout=TIMEOUT).stdout.split()
+    return _applets
+
+
+_probe = None
+
+
+def probe_binary():
+    """The static helper program, compiled once a session."""
+    global _probe
+    if _probe is None:
+        out = TMP / f"cay-probe-{os.getpid()}"
+        subprocess.run(["cc", "-static", "-O1", "-o", str(out), str(HERE / "probe.c")], check=True,
+                       timeout=120)
+        _probe = out
+    return _probe
+
+
+def remove_probe():
+    if _probe:
+        _probe.unlink(missing_ok=True)
+
+
+def make_root(root, probe=True):
+    """A root file system of busybox, mode 0755 (Debian ships it 0744)."""
+    root.mkdir(parents=True)
+    root.chmod(0o755)
+    for d in ("bin", "etc", "proc", "sys", "dev", "tmp", "mnt", "root", "usr", "var"):
+        (root / d).mkdir(mode=0o755)
+    (root / "tmp").chmod(0o1777)
+    shutil.copyfile(shutil.which("busybox"), root / "bin" / "busybox")
+    (root / "bin" / "busybox").chmod(0o755)
+    for a in applets():
+        if a != "busybox":
+            (root / "bin" / a).symlink_to("busybox")
+    (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n"
+                                         "user:x:1000:1000:user:/tmp:/bin/sh\n")
+    (root / "etc" / "group").write_text("root:x:0:\nuser:x:1000:\n")
+    if probe:
+        shutil.copyfile(probe_binary(), root / "bin" / "probe")
+        (root / "bin" / "probe").chmod(0o755)
+
+
+class Bundle:
+    """A directory with rootfs and config.json; edit .config, it is written before each run."""
+
+    def __init__(self, path, probe=True):
+        self.path = path
+        self.rootfs = path / "rootfs"
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o755)
+        make_root(self.rootfs, probe)
+        self.config = copy.deepcopy(BASE_CONFIG)
+
+    @property
+    def process(self):
+        return self.config["process"]
+
+    @property
+    def linux(self):
+        return self.config["linux"]
+
+    def args(self, *args):
+        self.process["args"] = list(args)
+        return self
+
+    def sh(self, script):
+        return self.args("sh", "-c", script)
+
+    def mount(self, destination, **more):
+        self.config["mounts"].append({"destination": destination, **more})
+        return self
+
+    def hook(self, kind, script, **more):
+        self.config.setdefault("hooks", {}).setdefault(kind, []).append(
+            {"path": "/bin/sh", "args": ["sh", "-c", script], **more})
+        return self
+
+    def namespace(self, kind, path=None, remove=False):
+        rows = [n for n in self.linux["namespaces"] if n["type"] != kind]
+        if not remove:
+            rows.append({"type": kind, **({"path": str(path)} if path else {})})
+        self.linux["namespaces"] = rows
+        return self
+
+    def caps(self, *names, sets=("bounding", "effective", "permitted")):
+        for s in sets:
+            self.process["capabilities"][s] = list(names)
+        return self
+
+    def allow_devices(self):
+        self.linux["resources"]["devices"] = [{"allow": True, "access": "rwm"}]
+        return self
+
+    def write(self):
+        text = self.config if isinstance(self.config, (str, bytes)) else json.dumps(self.config)
+        mode = "wb" if isinstance(text, bytes) else "w"
+        with open(self.path / "config.json", mode) as f:
+            f.write(text)
+
+
+# ---- the runtime under test -----------------------------------------------------------------
+
+class Result:
+    def __init__(self, rc, out, err, args):
+        self.rc, self.out, self.err, self.args = rc, out, err, args
+
+    def __repr__(self):
+        return f"<{' '.join(map(str, self.args))}: rc={self.rc} out={self.out!r} err={self.err!r}>"
+
+    @property
+    def lines(self):
+        return self.out.splitlines()
+
+    @property
+    def errlines(self):
+        return self.err.splitlines()
+
+
+def run(args, input=None, timeout=TIMEOUT, **kw):
+    """Run a program to its end; on a timeout kill it, by its own pid."""
+    kw.setdefault("stdin", subprocess.PIPE if input is not None else subprocess.DEVNULL)
+    p = subprocess.Popen([str(a) for a in args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
+    try:
+        out, err = p.communicate(input.encode() if isinstance(input, str) else input, timeout)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        # Whoever else holds the pipes must not hold us.
+        try:
+            out, err = p.communicate(timeout=2)
+        except subprocess.TimeoutExpired:
+            out, err = b"", b""
+        raise AssertionError(f"{args}: still running after {timeout} s; stderr {err!r}") from None
+    return Result(p.returncode, out.decode(errors="replace"), err.decode(errors="replace"), args)
+
+
+class Cay:
+    """The runtime with a state directory of its own. .token marks all that the test makes."""
+
+    def __init__(self, token, program=CAY):
+        self.program = program
+        self.token = token
+        self.dir = TMP / token
+        self.dir.mkdir(mode=0o755)
+        self.dir.chmod(0o755)
+        self.shm = SHM / token
+        self.shm.mkdir(mode=0o755)
+        self.root = self.shm / "state"
+        self.count = 0
+        self.started = []
+
+    def id(self, name="c"):
+        self.count += 1
+        return f"{self.token}-{name}{self.count}"
+
+    def bundle(self, name="bundle", **kw):
+        return Bundle(self.dir / name, **kw)
+
+    def argv(self, *args):
+        return [self.program, "--root", str(self.root), *map(str, args)]
+
+    def __call__(self, *args, **kw):
+        return run(self.argv(*args), **kw)
+
+    def ok(self, *args, **kw):
+        r = self(*args, **kw)
+        assert r.rc == 0, r
+        return r
+
+    def fails(self, *args, **kw):
+        r = self(*args, **kw)
+        assert r.rc != 0, r
+        return r
+
+    def popen(self, *args, **kw):
+        p = subprocess.Popen(self.argv(*args), **kw)
+        self.started.append(p)
+        return p
+
+    def run(self, bundle, *options, id=None, **kw):
+        """`run` in the foreground; the container is gone afterwards."""
+        bundle.write()
+        return self("run", "-b", bundle.path, *options, id or self.id(), **kw)
+
+    def out(self, bundle, *options, **kw):
+        """stdout of a run that must succeed."""
+        r = self.run(bundle, *options, **kw)
+        assert r.rc == 0, r
+        return r.out
+
+    def create(self, bundle, *options, id=None, **kw):
+        """`create`; stdio of the container is /dev/null unless given. Returns the id."""
+        bundle.write()
+        id = id or self.id()
+        kw.setdefault("stdout", subprocess.DEVNULL)
+        with open(self.dir / "stderr", "w+b") as err:
+            kw.setdefault("stdin", subprocess.DEVNULL)
+            rc = subprocess.run(self.argv("create", "-b", bundle.path, *options, id), stderr=err,
+                                timeout=TIMEOUT, **kw).returncode
+            err.seek(0)
+            text = err.read().decode(errors="replace")
+        assert rc == 0, (rc, text)
+        return id
+
+    def start(self, bundle, *options, id=None, **kw):
+        id = self.create(bundle, *options, id=id, **kw)
+        self.ok("start", id)
+        return id
+
+    def state(self, id):
+        return json.loads(self.ok("state", id).out)
+
+    def status(self, id):
+        return self.state(id)["status"]
+
+    def pid(self, id):
+        return self.state(id)["pid"]
+
+    def wait_status(self, id, want):
+        wait_for(lambda: self.status(id) == want, f"{id} to be {want}")
+
+    def destroy(self, id):
+        self.ok("delete", "--force", id)
+
+    def error_line(self, r):
+        """The one line that a failing command says."""
+        assert r.rc != 0, r
+        assert len(r.errlines) == 1, r
+        return r.errlines[0]
+
+
+def wait_for(condition, what, timeout=TIMEOUT):
+    """Wait until it holds. Never a measure of speed: only of "does it happen at all"."""
+    end = time.monotonic() + timeout
+    while True:
+        got = condition()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise AssertionError(f"waited in vain for {what}")
+        time.sleep(0.01)
+
+
+# ---- leaks ----------------------------------------------------------------------------------
+
+def read(path):
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError:
+        return b""
+
+
+def our_processes(token):
+    """Processes with the token in their environment, command line, cgroup, cwd or mounts."""
+    t = token.encode()
+    found = []
+    for d in os.listdir("/proc"):
+        if not d.isdigit() or int(d) == os.getpid():
+            continue
+        p = f"/proc/{d}"
+        if any(t in read(f"{p}/{f}") for f in ("cmdline", "environ", "cgroup", "mountinfo")):
+            found.append(int(d))
+    return found
+
+
+def our_mounts(token):
+    return [ln for ln in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+            if token in ln]
+
+
+def our_cgroups(token):
+    found = []
+    for base, dirs, _ in os.walk(CGROUP_ROOT):
+        for d in dirs:
+            if token in d:
+                found.append(os.path.join(base, d))
+    return found
+
+
+def our_state(token):
+    """Containers left in a state directory; the filter cache may stay."""
+    root = SHM / token / "state"
+    if not root.exists():
+        return []
+    return [str(p) for p in root.iterdir() if p.name != ".cache"]
+
+
+def own_fds():
+    return {f: os.readlink(f"/proc/self/fd/{f}") for f in os.listdir("/proc/self/fd")
+            if os.path.lexists(f"/proc/self/fd/{f}")}
+
+
+def leaks(token):
+    out = {}
+    for name, find in (("process", our_processes), ("mount", our_mounts), ("cgroup", our_cgroups),
+                       ("state", our_state)):
+        got = find(token)
+        if got:
+            if name == "process":
+                got = [(p, read(f"/proc/{p}/cmdline").replace(b"\0", b" ").decode(errors="replace"),
+                        status_line(p)) for p in got]
+            out[name] = got
+    return out
+
+
+def status_line(pid):
+    try:
+        s = status_of(pid)
+        return f"{s.get('Name')} {s.get('State')} ppid {s.get('PPid')}"
+    except OSError:
+        return "gone"
+
+
+def wait_no_leaks(token, timeout=5):
+    """Death is asynchronous: what is on its way out gets a moment."""
+    end = time.monotonic() + timeout
+    while True:
+        got = leaks(token)
+        if not got or time.monotonic() > end:
+            return got
+        time.sleep(0.02)
+
+
+def sweep(token):
+    """Remove what a failed test left, so that the next one starts clean."""
+    for _ in range(50):
+        pids = our_processes(token)
+        for p in pids:
+            with contextlib.suppress(OSError):
+                os.kill(p, signal.SIGKILL)
+        for c in our_cgroups(token):
+            with contextlib.suppress(OSError):
+                f = os.path.join(c, "freezer.state")
+                if os.path.exists(f):
+                    pathlib.Path(f).write_text("THAWED")
+        for c in sorted(our_cgroups(token), key=len, reverse=True):
+            with contextlib.suppress(OSError):
+                os.rmdir(c)
+        for ln in reversed(our_mounts(token)):
+            subprocess.run(["umount", "-l", ln.split()[4]], capture_output=True, timeout=TIMEOUT)
+        if not pids and not our_cgroups(token) and not our_mounts(token):
+            break
+        time.sleep(0.02)
+    for d in (TMP / token, SHM / token):
+        if not our_mounts(token):
+            subprocess.run(["rm", "-rf", "--one-file-system", str(d)], timeout=60)
+
+
+# ---- terminals ------------------------------------------------------------------------------
+
+class ConsoleSocket:
+    """Listens where `--console-socket` points and receives the terminal's outer end."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.bind(self.path)
+        self.sock.listen(1)
+        self.sock.settimeout(TIMEOUT)
+
+    def receive(self):
+        """Returns (fd, name in the message)."""
+        conn, _ = self.sock.accept()
+        conn.settimeout(TIMEOUT)
+        fds = array.array("i")
+        msg, anc, _, _ = conn.recvmsg(4096, socket.CMSG_LEN(16))
+        for level, kind, data in anc:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+        conn.close()
+        assert len(fds) == 1, f"expected one fd, got {len(fds)}"
+        return fds[0], msg
+
+    def close(self):
+        self.sock.close()
+        os.unlink(self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *a):
+        self.close()
+
+
+def read_fd(fd, until=None, timeout=TIMEOUT):
+    """Read until EOF (EIO on a terminal), or until the text @until was seen."""
+    data = b""
+    end = time.monotonic() + timeout
+    while True:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise AssertionError(f"waited in vain for {until or 'EOF'}; got {data!r}")
+        if not select.select([fd], [], [], left)[0]:
+            continue
+        try:
+            part = os.read(fd, 65536)
+        except OSError:
+            part = b""
+        data += part
+        if not part or (until and until.encode() in data):
+            return data.decode(errors="replace")
+
+
+def run_pty(argv, input="", timeout=TIMEOUT, size=(31, 97), **kw):
+    """Run a program on a new terminal; returns (exit status, what it wrote)."""
+    outer, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    p = subprocess.Popen([str(a) for a in argv], stdin=inner, stdout=inner, stderr=inner,
+                         preexec_fn=take_terminal, **kw)
+    os.close(inner)
+    try:
+        if input:
+            os.write(outer, input.encode())
+        text = read_fd(outer, timeout=timeout)
+        rc = p.wait(timeout)
+    finally:
+        if p.poll() is None:
+            p.kill()
+            p.wait(5)
+        os.close(outer)
+    return rc, text
+
+
+# ---- mount tables ---------------------------------------------------------------------------
+
+def parse_mountinfo(text):
+    """Rows of a mountinfo as dicts, in order."""
+    rows = []
+    for ln in text.splitlines():
+        left, _, right = ln.partition(" - ")
+        f, g = left.split(), right.split()
+        if len(f) < 6 or len(g) < 3:
+            continue
+        rows.append({"root": f[3], "target": f[4], "options": set(f[5].split(",")),
+                     "optional": [o.split(":")[0] for o in f[6:]], "type": g[0], "source": g[1],
+                     "super": set(g[2].split(","))})
+    return rows
+
+
+def mount_at(text, target):
+    """The topmost mount at a target."""
+    rows = [r for r in parse_mountinfo(text) if r["target"] == target]
+    assert rows, f"nothing mounted at {target}:\n{text}"
+    return rows[-1]
+
+
+# ---- cgroups --------------------------------------------------------------------------------
+
+def cgroup_dirs_of(pid):
+    """controller (or "unified") → directory on the host, from /proc/<pid>/cgroup."""
+    dirs = {}
+    for ln in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        num, names, path = ln.split(":", 2)
+        if num == "0":
+            base = CGROUP_ROOT / "unified"
+            if not base.is_dir():
+                base = CGROUP_ROOT
+            dirs["unified"] = base / path.lstrip("/")
+            continue
+        for n in names.split(","):
+            n = n.removeprefix("name=")
+            base = CGROUP_ROOT / names.removeprefix("name=")
+            dirs[n] = (base if base.is_dir() else CGROUP_ROOT / n) / path.lstrip("/")
+    return dirs
