@@ -204,12 +204,13 @@ static void check_bpf_lsm(struct doctor *d)
 static void check_ping(struct doctor *d)
 {
 	const char *range = doctor_read(d, "/proc/sys/net/ipv4/ping_group_range");
-	unsigned long lo, hi;
-	bool ok = range && sscanf(range, "%20lu %20lu", &lo, &hi) == 2 && lo <= hi;
+	unsigned long lo = 1, hi = 0;
+	bool known = range && sscanf(range, "%20lu %20lu", &lo, &hi) == 2;
+	bool ok = known && lo <= hi;
 
 	doctor_note(d, "unprivileged ping", ok ? HEALTH_OK : HEALTH_LIMITED,
-		    "sysctl net.ipv4.ping_group_range=\"0 2147483647\"", "groups %s",
-		    range ? range : "unknown");
+		    "sysctl net.ipv4.ping_group_range=\"0 2147483647\"", "%s",
+		    ok ? "allowed" : known ? "not allowed" : "unknown");
 }
 
 void doctor_extras(struct doctor *d)

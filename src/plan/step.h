@@ -186,7 +186,7 @@ struct step {
 			struct ref path;
 			uint32_t mode; /* S_IFCHR, S_IFBLK or S_IFIFO and permissions */
 			uint32_t major, minor, uid, gid;
-			uint32_t bind; /* user namespace: bind the host's node of the same path */
+			uint32_t bind; /* the host's node of the same path; 2: read-only, 0: mknod */
 		} device;
 		struct {
 			uint32_t slot; /* console socket; SLOT_NONE: send to the planner */

@@ -164,15 +164,19 @@ static pid_t spawn_family(struct live *l, int children)
 
 	assert_true(pid >= 0);
 	if (pid > 0) {
+		assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
 		for (size_t i = 0; i < l->ret.dirs_count; i++)
 			if (l->ret.views[i].v2)
 				assert_int_equal(write_pid(l->ret.dirs[i], pid), 0);
+		kill(pid, SIGCONT);
+		assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
 		kill(pid, SIGCONT);
 		return pid;
 	}
 	raise(SIGSTOP);
 	if (enter(l) < 0)
 		_exit(1);
+	raise(SIGSTOP);
 	for (int i = 0; i < children; i++)
 		if (fork() == 0)
 			break;

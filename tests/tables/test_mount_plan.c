@@ -381,6 +381,27 @@ static void devices_of_the_configuration_replace_the_defaults(void **state)
 	       mnt_plan_devices, &root_host, NULL, "");
 }
 
+static void nodes_that_the_host_root_could_change_are_bound_read_only(void **state)
+{
+	static const struct {
+		const char *host_id, *want;
+	} rows[] = { { "0", "0:0 bind=2\n" }, { "100000", "0:0 bind=1\n" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		static struct text t;
+		struct err e = { 0 };
+		char json[512];
+
+		(void)snprintf(json, sizeof(json),
+			       SPEC("", NS("user") "],\"uidMappings\":[{\"containerID\":0,"
+						   "\"hostID\":%s,\"size\":10}]"),
+			       rows[i].host_id);
+		assert_int_equal(plan_text(json, mnt_plan_devices, &root_host, NULL, &t, &e), 0);
+		assert_non_null(strstr(t.s, rows[i].want));
+	}
+}
+
 static void refuses_what_can_not_be(void **state)
 {
 	static const struct {
@@ -427,6 +448,7 @@ int main(void)
 		cmocka_unit_test(propagation_of_the_root_is_also_that_of_the_binds),
 		cmocka_unit_test(read_only_waits_where_things_are_still_put),
 		cmocka_unit_test(devices_of_the_configuration_replace_the_defaults),
+		cmocka_unit_test(nodes_that_the_host_root_could_change_are_bound_read_only),
 		cmocka_unit_test(refuses_what_can_not_be),
 	};
 

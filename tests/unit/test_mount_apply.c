@@ -708,6 +708,12 @@ static void masks_files_and_directories(void **state)
 	assert_int_equal(a.st_dev, b.st_dev);
 	assert_int_equal(stat(at(f->root, "file"), &st), 0);
 	assert_int_equal(st.st_rdev, makedev(1, 3));
+	assert_int_equal(chmod(at(f->root, "file"), 0), -1);
+	assert_int_equal(errno, EROFS);
+	OK(text_step(f, STEP_MASK, "/d1/../file", &e));
+	make_file(f->root, "file3", "x");
+	OK(text_step(f, STEP_MASK, "/file3", &e));
+	assert_int_equal(open(at(f->root, "file3"), O_RDWR | O_CLOEXEC) >= 0, 1);
 	assert_false(exists(f->root, "missing"));
 }
 

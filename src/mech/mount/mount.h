@@ -34,8 +34,8 @@ enum mnt_root_mode {
  * @in: root_fd, null_fd and mask_fd are set here and stay the islander's
  * @e:  names mounts[i] where there is one; says so when the kernel is too old
  *
- * ROOT sets the umask to 022. The masks of files need the host's /dev/null, which ROOT
- * keeps when the plan has a MASK step; without it the container's own is used, verified.
+ * ROOT sets the umask to 022. A MASK of a file needs the container's /dev/null, which is
+ * verified by type and number, and gets it read-only.
  * Context: islander, single-threaded, inside the new mount namespace.
  * Return: 0; a negative errno of the refused operation; -EXDEV for a target on procfs.
  */

@@ -71,7 +71,10 @@ static int bind_node(int dir, const char *leaf, const struct step *s, const char
 		return err_sys(e, target < 0 ? target : errno, "device \"%s\"", path);
 	if (S_ISLNK(st.st_mode) || S_ISDIR(st.st_mode))
 		return err_set(e, EEXIST, "device \"%s\": something else is there", path);
-	r = mnt_attach(tree, target);
+	/* Its mode and owner stay the host's business where our root is the host's. */
+	r = s->u.device.bind == 1 ? 0 : mnt_attr(tree, false, MOUNT_ATTR_RDONLY, 0, 0);
+	if (r == 0)
+		r = mnt_attach(tree, target);
 	return r < 0 ? err_sys(e, r, "device \"%s\": mount it", path) : 0;
 }
 

@@ -21,6 +21,8 @@ static int make_empty(void)
 	int r = fs < 0 ? fs : 0;
 
 	if (r == 0)
+		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0);
+	if (r == 0)
 		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0);
 	if (r == 0)
 		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0);
@@ -32,15 +34,24 @@ static int make_empty(void)
 	return r;
 }
 
-/* The container's own /dev/null will do if it is one: what a file is masked by is checked. */
+/*
+ * What a file is masked by is checked to be the null device, and read-only: the node itself
+ * may be the host's, and nobody shall change its mode through a masked path.
+ */
 static int open_null(int root_fd)
 {
 	AUTO_FD int fd = sys_openat2(root_fd, "/dev/null", O_PATH,
 				     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	AUTO_FD int tree = -EBADF;
+	int r;
 
 	if (fd < 0)
 		return fd;
-	return mnt_is_device(fd, S_IFCHR, 1, 3) ? mnt_clone(fd, 0) : -ENODEV;
+	if (!mnt_is_device(fd, S_IFCHR, 1, 3))
+		return -ENODEV;
+	tree = mnt_clone(fd, 0);
+	r = tree < 0 ? tree : mnt_attr(tree, false, MOUNT_ATTR_RDONLY, 0, 0);
+	return r < 0 ? r : TAKE_FD(tree);
 }
 
 static int mask(struct island *in, int target, bool dir)
@@ -64,6 +75,8 @@ int mnt_apply_mask(struct island *in, const struct step *s, struct err *e)
 	if (target < 0 || fstat(target, &st) < 0)
 		return err_sys(e, target < 0 ? target : errno, "mask \"%s\"", path);
 	r = mask(in, target, S_ISDIR(st.st_mode));
+	if (!S_ISDIR(st.st_mode) && in->null_fd < 0)
+		return err_sys(e, r, "mask \"%s\": /dev/null of the container is not usable", path);
 	return r < 0 ? err_sys(e, r, "mask \"%s\"", path) : 0;
 }
 

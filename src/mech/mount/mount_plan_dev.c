@@ -24,6 +24,24 @@ static const struct {
 
 enum { DEFAULT_MODE = 0666 };
 
+/*
+ * No device can be made in a user namespace, so the host's are bound. Where the namespace
+ * has the host's root in it, that root could change their modes: not through a read-only mount.
+ */
+static uint32_t bind_mode(const struct oci_spec *spec, const struct host_facts *h)
+{
+	const struct oci_linux *l = spec->linux_;
+
+	if (!mnt_in_userns(spec, h))
+		return 0;
+	if (h->euid == 0 && (!l || l->uid_mappings_count == 0))
+		return 2;
+	for (size_t i = 0; h->euid == 0 && i < l->uid_mappings_count; i++)
+		if (l->uid_mappings[i].host_id == 0)
+			return 2;
+	return 1;
+}
+
 static void add_link(struct plan *p, const char *path, const char *target)
 {
 	struct step s = { .kind = STEP_SYMLINK, .phase = PHASE_INIT, .origin = MNT_ORIGIN_NONE };
@@ -69,7 +87,7 @@ static bool is_listed(const struct oci_spec *spec, const char *path)
 	return false;
 }
 
-static void add_defaults(const struct oci_spec *spec, struct plan *p, bool bind)
+static void add_defaults(const struct oci_spec *spec, struct plan *p, uint32_t bind)
 {
 	for (size_t i = 0; i < ARRAY_LEN(defaults); i++) {
 		struct step s = { .kind = STEP_DEVICE,
@@ -105,7 +123,7 @@ static int device_type(const struct oci_device *d, uint32_t *ret, struct err *e)
 	return err_set(e, EINVAL, "type: must be c, u, b or p");
 }
 
-static int add_device(const struct oci_device *d, uint32_t index, struct plan *p, bool bind,
+static int add_device(const struct oci_device *d, uint32_t index, struct plan *p, uint32_t bind,
 		      struct err *e)
 {
 	struct step s = { .kind = STEP_DEVICE, .phase = PHASE_INIT, .origin = index };
@@ -138,7 +156,8 @@ int mnt_plan_devices(const struct oci_spec *spec, const struct host_facts *h,
 		     const struct mnt_options *o, struct plan *p, struct err *e)
 {
 	const struct oci_linux *l = spec->linux_;
-	bool bind = mnt_in_userns(spec, h), bound;
+	uint32_t bind = bind_mode(spec, h);
+	bool bound;
 	int r = dev_is_bound(spec, &bound, e);
 
 	if (r < 0 || bound || !mnt_has_ns(spec, OCI_NS_MOUNT))

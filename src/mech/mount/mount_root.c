@@ -46,29 +46,12 @@ static int make_parent_private(int fd, struct err *e)
 	return err_sys(e, at < 0 ? at : ELOOP, "find the mount of the root");
 }
 
-/* Whether any step needs the host's /dev/null, which is out of reach after the pivot. */
-static bool plan_masks(const struct plan_view *v)
-{
-	for (uint32_t i = 0; i < v->nsteps; i++)
-		if (v->steps[i].kind == STEP_MASK)
-			return true;
-	return false;
-}
-
 bool mnt_is_device(int fd, mode_t type, unsigned int major, unsigned int minor)
 {
 	struct stat st;
 
 	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == type &&
 	       st.st_rdev == makedev(major, minor);
-}
-
-static void keep_null(struct island *in)
-{
-	AUTO_FD int fd = sys_open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE);
-
-	if (fd >= 0 && mnt_is_device(fd, S_IFCHR, 1, 3))
-		in->null_fd = TAKE_FD(fd);
 }
 
 /* From here on the root is a mount of its own in our namespace, at its own path. */
@@ -116,8 +99,6 @@ int mnt_apply_root(struct island *in, const struct step *s, struct err *e)
 	in->root_fd = own >= 0 ? TAKE_FD(own) : sys_openat2(tree, ".", O_PATH | O_DIRECTORY, 0);
 	if (in->root_fd < 0)
 		return err_sys(e, in->root_fd, "open the root");
-	if (plan_masks(in->plan))
-		keep_null(in);
 	return 0;
 }
 
