@@ -78,6 +78,18 @@ static int plan_memfd(const struct launch *l, int island_sock, struct err *e)
 	return TAKE_FD(fd);
 }
 
+/*
+ * Rootless, a v2 directory may be ours and still closed to a clone: the kernel wants the
+ * common ancestor to be writable, too. Where no limit was asked for, that is no failure.
+ */
+static bool cgroup_may_fail(const struct launch *l)
+{
+	for (uint32_t i = 0; i < l->host.nsteps; i++)
+		if (l->host.steps[i].kind == STEP_CGROUP_OPEN && l->host.steps[i].u.cgroup.v2)
+			return l->host.steps[i].u.cgroup.optional;
+	return false;
+}
+
 static int give_birth(struct launch *l, struct err *e)
 {
 	const struct step *s = find_step(l, STEP_CLONE);
@@ -105,6 +117,10 @@ static int give_birth(struct launch *l, struct err *e)
 				     .keep_fds = l->plan->keep_fds, .slots = l->slots,
 				     .nslots = l->plan->slots };
 	r = islander_clone(&b, &l->pidfd, e);
+	if (r == -EACCES && b.cgroup_fd >= 0 && cgroup_may_fail(l)) {
+		b.cgroup_fd = -EBADF;
+		r = islander_clone(&b, &l->pidfd, e);
+	}
 	if (r < 0)
 		return r;
 	l->pid = r;

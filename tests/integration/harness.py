@@ -103,20 +103,6 @@ BASE_CONFIG = {
     },
 }
 
-ALL_CAPS = None
-
-
-def all_caps():
-    """Names of the capabilities that this process could give away."""
-    global ALL_CAPS
-    if ALL_CAPS is None:
-        have = int(status_of("self")["CapPrm"], 16)
-        out = subprocess.run(["capsh", f"--decode={have:x}"], capture_output=True, text=True,
-                             timeout=TIMEOUT).stdout
-        ALL_CAPS = [c.strip().upper() for c in out.split("=", 1)[1].split(",")]
-    return list(ALL_CAPS)
-
-
 def status_of(pid):
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
     return parse_status(text)
@@ -283,6 +269,14 @@ class Cay:
         self.root = self.shm / "state"
         self.count = 0
         self.started = []
+
+    def other(self, program):
+        """The same, with another runtime: what it shows is the expected result."""
+        need(program)
+        o = copy.copy(self)
+        o.program = shutil.which(program)
+        o.root = self.shm / f"state-{program}"
+        return o
 
     def id(self, name="c"):
         self.count += 1
@@ -583,6 +577,34 @@ def mount_at(text, target):
     rows = [r for r in parse_mountinfo(text) if r["target"] == target]
     assert rows, f"nothing mounted at {target}:\n{text}"
     return rows[-1]
+
+
+def normal_mounts(text, masked=()):
+    """Mount table in a form that two runtimes can share.
+
+    Left out: mount ids and device numbers (differ each time), the order between different
+    targets (masks may come earlier or later), what covers a masked directory (runc: a tmpfs
+    each; cay: one shared empty directory) as long as it is read-only.
+    """
+    rows = []
+    for r in parse_mountinfo(text):
+        if r["target"] in masked and not r["root"].endswith("/null"):
+            rows.append((r["target"], "masked", "ro" in r["options"] or "ro" in r["super"]))
+            continue
+        rows.append((r["target"], r["root"], r["type"], r["source"], sorted(r["options"]),
+                     sorted(r["optional"]), sorted(r["super"])))
+    return sorted(rows, key=lambda row: row[0])
+
+
+CAPS = """CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
+NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT
+SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE
+AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
+PERFMON BPF CHECKPOINT_RESTORE""".split()
+
+
+def cap_mask(*names):
+    return sum(1 << CAPS.index(n.removeprefix("CAP_")) for n in names)
 
 
 # ---- cgroups --------------------------------------------------------------------------------

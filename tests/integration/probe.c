@@ -201,8 +201,7 @@ int main(int argc, char **argv)
 				pause(), _exit(0);
 		}
 		printf("%d\n", i);
-		fflush(stdout);
-		kill(0, SIGKILL);
+		return 0; /* pid 1 takes them along */
 	}
 	fprintf(stderr, "probe: what?\n");
 	return 2;
