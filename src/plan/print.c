@@ -86,27 +86,22 @@ static void print_ref(struct printer *pr, const struct step_field *f, struct ref
 
 static void print_number(struct printer *pr, const struct step_field *f, uint64_t v)
 {
-	const char *fmt = f->type == FIELD_OCT32 ? " %s=0%llo" : f->type == FIELD_HEX64 ? " %s=0x%llx"
-											: " %s=%llu";
+	bool hex = f->type == FIELD_HEX32 || f->type == FIELD_HEX64;
 
-	if (f->type == FIELD_I64) {
-		if (pr->json)
-			jo_int(pr->json, f->name, (int64_t)v);
-		else
-			buf_printf(pr->text, " %s=%lld", f->name, (long long)v);
+	if (v == 0 && (hex || f->type == FIELD_OPT32))
 		return;
-	}
-	/* Zero is "not asked for" in every step but those whose one number it is. */
-	if (v == 0 && f->type != FIELD_U32 && f->type != FIELD_SLOT && f->type != FIELD_U64)
-		return;
-	if (pr->json) {
+	if (pr->json && f->type == FIELD_I64)
+		jo_int(pr->json, f->name, (int64_t)v);
+	else if (pr->json)
 		jo_uint(pr->json, f->name, v);
-		return;
-	}
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	buf_printf(pr->text, fmt, f->name, (unsigned long long)v);
-#pragma GCC diagnostic pop
+	else if (f->type == FIELD_I64)
+		buf_printf(pr->text, " %s=%lld", f->name, (long long)v);
+	else if (f->type == FIELD_OCT32)
+		buf_printf(pr->text, " %s=0%llo", f->name, (unsigned long long)v);
+	else if (hex)
+		buf_printf(pr->text, " %s=0x%llx", f->name, (unsigned long long)v);
+	else
+		buf_printf(pr->text, " %s=%llu", f->name, (unsigned long long)v);
 }
 
 static void print_field(struct printer *pr, const struct step *s, const struct step_field *f)
@@ -129,6 +124,8 @@ static void print_field(struct printer *pr, const struct step *s, const struct s
 			print_number(pr, f, v32);
 		return;
 	case FIELD_U32:
+	case FIELD_OPT32:
+	case FIELD_HEX32:
 	case FIELD_OCT32:
 		memcpy(&v32, at, sizeof(v32));
 		print_number(pr, f, v32);
@@ -153,7 +150,8 @@ static void print_step(struct printer *pr, const struct step *s)
 		jo_str(pr->json, "phase", phase_name(s->phase));
 		jo_str(pr->json, "step", d->name);
 	} else {
-		buf_printf(pr->text, "%-7s %-15s", phase_name(s->phase), d->name);
+		buf_printf(pr->text, d->fields->name ? "%-7s %-15s" : "%-7s %s", phase_name(s->phase),
+			   d->name);
 	}
 	for (const struct step_field *f = d->fields; f->name; f++)
 		print_field(pr, s, f);
@@ -163,15 +161,14 @@ static void print_step(struct printer *pr, const struct step *s)
 		buf_str(pr->text, "\n");
 }
 
-static void print_phases(struct printer *pr, const struct plan_half *h, enum phase first,
-			 enum phase last)
+static void print_phase(struct printer *pr, const struct plan_half *h, enum phase phase)
 {
 	const struct step *s = (const void *)h->steps.data;
 	size_t n = h->steps.len / sizeof(*s);
 
 	pr->half = h;
 	for (size_t i = 0; i < n; i++)
-		if (s[i].phase >= first && s[i].phase <= last)
+		if (s[i].phase == phase)
 			print_step(pr, &s[i]);
 }
 
@@ -184,13 +181,13 @@ static void print_all(struct printer *pr, const struct plan *p)
 	const struct step *s = (const void *)p->island.steps.data;
 	size_t n = p->island.steps.len / sizeof(*s);
 
-	print_phases(pr, &p->host, PHASE_HOST, PHASE_CLONE);
+	print_phase(pr, &p->host, PHASE_HOST);
+	print_phase(pr, &p->host, PHASE_CLONE);
 	for (size_t i = 0; i < n; i++) {
 		pr->half = &p->island;
 		print_step(pr, &s[i]);
 		if (s[i].kind == STEP_SYNC)
-			print_phases(pr, &p->host, (enum phase)s[i].u.num.value,
-				     (enum phase)s[i].u.num.value);
+			print_phase(pr, &p->host, (enum phase)s[i].u.num.value);
 	}
 }
 

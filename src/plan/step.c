@@ -10,15 +10,15 @@
 #define CGROUP_FIELDS                                                                              \
 	FIELDS(F(STR, cgroup.dir, "dir"), F(STR, cgroup.file, "file"),                             \
 	       F(STR, cgroup.value, "value"), F(SLOT, cgroup.slot, "slot"),                        \
-	       F(U32, cgroup.optional, "optional"), F(U32, cgroup.v2, "v2"))
+	       F(OPT32, cgroup.optional, "optional"), F(OPT32, cgroup.v2, "v2"))
 #define MOUNT_FIELDS                                                                               \
 	FIELDS(F(STR, mount.fstype, "type"), F(STR, mount.source, "source"),                       \
 	       F(STR, mount.target, "target"), F(LIST, mount.options, "options"),                  \
 	       F(HEX64, mount.attr_set, "set"), F(HEX64, mount.attr_clr, "clear"),                 \
 	       F(HEX64, mount.rattr_set, "rset"), F(HEX64, mount.rattr_clr, "rclear"),             \
-	       F(U32, mount.propagation, "propagation"),                                           \
-	       F(U32, mount.rpropagation, "rpropagation"), F(SLOT, mount.slot, "slot"),            \
-	       F(U32, mount.flags, "flags"))
+	       F(HEX32, mount.propagation, "propagation"),                                           \
+	       F(HEX32, mount.rpropagation, "rpropagation"), F(SLOT, mount.slot, "slot"),            \
+	       F(HEX32, mount.flags, "flags"))
 #define TEXT_FIELD(name) FIELDS(F(STR, str.text, name))
 #define NUM_FIELD(name) FIELDS(F(I64, num.value, name))
 #define EXEC_FIELDS                                                                                \
@@ -30,11 +30,11 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 	[STEP_OPEN_TREE] = { "open-tree",
 			     FIELDS(F(STR, tree.path, "path"), F(STR, tree.uid_map, "uid-map"),
 				    F(STR, tree.gid_map, "gid-map"), F(SLOT, tree.slot, "slot"),
-				    F(U32, tree.recursive, "recursive"),
-				    F(U32, tree.idmap_recursive, "idmap-recursive"),
-				    F(U32, tree.nofollow, "nofollow"),
-				    F(U32, tree.propagation, "propagation")) },
-	[STEP_OPEN_NS] = { "open-ns", FIELDS(F(STR, ns.path, "path"), F(U32, ns.type, "type"),
+				    F(OPT32, tree.recursive, "recursive"),
+				    F(OPT32, tree.idmap_recursive, "idmap-recursive"),
+				    F(OPT32, tree.nofollow, "nofollow"),
+				    F(HEX32, tree.propagation, "propagation")) },
+	[STEP_OPEN_NS] = { "open-ns", FIELDS(F(STR, ns.path, "path"), F(HEX32, ns.type, "type"),
 					     F(SLOT, ns.slot, "slot")) },
 	[STEP_OPEN_PIDFD] = { "open-pidfd", FIELDS(F(U64, pidfd.start_time, "start-time"),
 						   F(U32, pidfd.pid, "pid"),
@@ -51,8 +51,8 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 					 F(SLOT, clone.cgroup_slot, "cgroup-slot")) },
 	[STEP_MAP_IDS] = { "map-ids", FIELDS(F(STR, idmap.uid_map, "uid-map"),
 					     F(STR, idmap.gid_map, "gid-map"),
-					     F(U32, idmap.helpers, "helpers"),
-					     F(U32, idmap.deny_setgroups, "deny-setgroups")) },
+					     F(OPT32, idmap.helpers, "helpers"),
+					     F(OPT32, idmap.deny_setgroups, "deny-setgroups")) },
 	[STEP_CGROUP_OPEN] = { "cgroup-open", CGROUP_FIELDS },
 	[STEP_CGROUP_ENTER] = { "cgroup-enter", CGROUP_FIELDS },
 	[STEP_OOM_SCORE] = { "oom-score", NUM_FIELD("value") },
@@ -61,15 +61,15 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 					   F(U64, rlimit.hard, "hard")) },
 	[STEP_PRIVATE] = { "private", NO_FIELDS },
 	[STEP_SYNC] = { "sync", NUM_FIELD("phase") },
-	[STEP_SETNS] = { "setns", FIELDS(F(SLOT, setns.slot, "slot"), F(U32, setns.flags, "flags")) },
-	[STEP_UNSHARE] = { "unshare", NUM_FIELD("flags") },
+	[STEP_SETNS] = { "setns", FIELDS(F(SLOT, setns.slot, "slot"), F(HEX32, setns.flags, "flags")) },
+	[STEP_UNSHARE] = { "unshare", FIELDS(F(HEX64, num.value, "flags")) },
 	[STEP_BECOME_ROOT] = { "become-root", NO_FIELDS },
 	[STEP_TIME_OFFSETS] = { "time-offsets", TEXT_FIELD("offsets") },
 	[STEP_FORK] = { "fork", NO_FIELDS },
 	[STEP_SESSION] = { "session", NO_FIELDS },
 	[STEP_KEYRING] = { "keyring", TEXT_FIELD("name") },
 	[STEP_ROOT] = { "root", FIELDS(F(STR, root.path, "path"), F(SLOT, root.slot, "slot"),
-				       F(U32, root.no_pivot, "no-pivot"),
+				       F(OPT32, root.no_pivot, "no-pivot"),
 				       F(HEX64, root.propagation, "propagation")) },
 	[STEP_MOUNT] = { "mount", MOUNT_FIELDS },
 	[STEP_BIND] = { "bind", MOUNT_FIELDS },
@@ -80,25 +80,25 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 			  FIELDS(F(STR, device.path, "path"), F(OCT32, device.mode, "mode"),
 				 F(U32, device.major, "major"), F(U32, device.minor, "minor"),
 				 F(U32, device.uid, "uid"), F(U32, device.gid, "gid"),
-				 F(U32, device.bind, "bind")) },
+				 F(OPT32, device.bind, "bind")) },
 	[STEP_MASK] = { "mask", TEXT_FIELD("path") },
 	[STEP_READONLY] = { "readonly", TEXT_FIELD("path") },
 	[STEP_CONSOLE] = { "console",
-			   FIELDS(F(SLOT, console.slot, "slot"), F(U32, console.rows, "rows"),
-				  F(U32, console.cols, "cols"), F(U32, console.uid, "uid"),
-				  F(U32, console.gid, "gid"), F(U32, console.mount, "mount")) },
+			   FIELDS(F(SLOT, console.slot, "slot"), F(OPT32, console.rows, "rows"),
+				  F(OPT32, console.cols, "cols"), F(U32, console.uid, "uid"),
+				  F(U32, console.gid, "gid"), F(OPT32, console.mount, "mount")) },
 	[STEP_SYSCTL] = { "sysctl", FIELDS(F(STR, pair.key, "key"), F(STR, pair.value, "value")) },
 	[STEP_HOSTNAME] = { "hostname", TEXT_FIELD("name") },
 	[STEP_DOMAINNAME] = { "domainname", TEXT_FIELD("name") },
 	[STEP_PIVOT] = { "pivot", NUM_FIELD("pivot") },
 	[STEP_CHDIR_ROOT] = { "chdir-root", NO_FIELDS },
 	[STEP_WORKDIR] = { "workdir",
-			   FIELDS(F(STR, workdir.path, "path"), F(U32, workdir.make, "make")) },
+			   FIELDS(F(STR, workdir.path, "path"), F(OPT32, workdir.make, "make")) },
 	[STEP_LOOKUP] = { "lookup", EXEC_FIELDS },
 	[STEP_HOOK] = { "hook",
 			FIELDS(F(STR, hook.path, "path"), F(LIST, hook.argv, "argv"),
 			       F(LIST, hook.envp, "env"), F(STR, hook.head, "head"),
-			       F(STR, hook.tail, "tail"), F(U32, hook.timeout_s, "timeout"),
+			       F(STR, hook.tail, "tail"), F(OPT32, hook.timeout_s, "timeout"),
 			       F(U32, hook.which, "which"), F(U32, hook.index, "index")) },
 	[STEP_GATE] = { "gate", NUM_FIELD("slot") },
 	[STEP_GROUPS] = { "groups", FIELDS(F(BLOB, groups.gids, "gids")) },
@@ -111,7 +111,7 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 				       F(HEX64, caps.ambient, "ambient")) },
 	[STEP_NO_NEW_PRIVS] = { "no-new-privs", NO_FIELDS },
 	[STEP_SECCOMP] = { "seccomp", FIELDS(F(BLOB, seccomp.filter, "filter"),
-					     F(U32, seccomp.flags, "flags")) },
+					     F(HEX32, seccomp.flags, "flags")) },
 	[STEP_EXEC] = { "exec", EXEC_FIELDS },
 };
 

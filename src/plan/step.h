@@ -242,10 +242,12 @@ enum field_type {
 	FIELD_LIST,
 	FIELD_BLOB,
 	FIELD_U32,
+	FIELD_OPT32,   /* a switch or count that zero turns off: printed when set */
+	FIELD_HEX32,   /* flags: printed in hexadecimal when set */
 	FIELD_I64,
 	FIELD_U64,
 	FIELD_OCT32,   /* printed in octal */
-	FIELD_HEX64,   /* printed in hexadecimal */
+	FIELD_HEX64,   /* the same, 64 bits */
 	FIELD_SLOT,
 };
 

@@ -62,6 +62,8 @@ static bool check_field(const struct step *s, const struct step_field *f, enum p
 		return slot == SLOT_NONE || slot < nslots;
 	case FIELD_END:
 	case FIELD_U32:
+	case FIELD_OPT32:
+	case FIELD_HEX32:
 	case FIELD_I64:
 	case FIELD_U64:
 	case FIELD_OCT32:

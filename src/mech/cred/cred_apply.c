@@ -191,11 +191,11 @@ static int apply_user(const struct step *s, struct err *e)
 static int apply_bounding(const struct step *s, struct err *e)
 {
 	for (unsigned int c = 0; c < 64; c++) {
-		int has = prctl(PR_CAPBSET_READ, c);
-
-		if (has < 0)
+		if (s->u.caps.bounding >> c & 1 || prctl(PR_CAPBSET_DROP, c) == 0)
+			continue;
+		if (errno == EINVAL)
 			return 0; /* past the last one the kernel knows */
-		if (has && !(s->u.caps.bounding >> c & 1) && prctl(PR_CAPBSET_DROP, c) < 0)
+		if (prctl(PR_CAPBSET_READ, c) != 0)
 			return err_sys(e, errno, "drop capability %u from the bounding set", c);
 	}
 	return 0;
