@@ -113,16 +113,13 @@ int life_kill_all(const struct ctr *c, struct err *e)
 
 int life_clear(const struct ctr *c, int root_fd, bool hooks, struct err *warning, struct err *e)
 {
-	int r;
+	bool clean = !ctr_is_alive(c) && cg_remove_empty(c->cgroup_dirs, c->cgroup_count) == 0;
+	int r = clean ? 0 : life_kill_all(c, e);
 
-	r = life_kill_all(c, e);
+	if (r == 0 && !clean && c->cgroup_count > 0)
+		r = cg_remove(c->cgroup_dirs, c->cgroup_count, e);
 	if (r < 0)
 		return r;
-	if (c->cgroup_count > 0) {
-		r = cg_remove(c->cgroup_dirs, c->cgroup_count, e);
-		if (r < 0)
-			return r;
-	}
 	if (hooks)
 		(void)life_hooks(c, OCI_HOOK_POSTSTOP, warning);
 	return store_remove(root_fd, c->id, c->dir_fd, e);

@@ -585,8 +585,10 @@ def normal_mounts(text, masked=()):
     Left out: mount ids and device numbers (differ each time), the order between different
     targets (masks may come earlier or later), what covers a masked directory (runc: a tmpfs
     each; cay: one shared empty directory) as long as it is read-only, whether a masked file is
-    read-only beside being /dev/null (cay's are), and the v2 part of a hybrid cgroup hierarchy,
-    which runc 1.1 doesn't mount.
+    read-only beside being /dev/null (cay's are), the v2 part of a hybrid cgroup hierarchy, which
+    runc 1.1 doesn't mount, whether "ro" lies on the mount or on its file system (the effect is
+    the same), and the mode in the table of a tmpfs (runc changes it after mounting; see
+    test_a_tmpfs_has_the_mode_of_what_it_covers).
     """
     rows = []
     for r in parse_mountinfo(text):
@@ -596,8 +598,10 @@ def normal_mounts(text, masked=()):
             continue
         if r["target"] == "/sys/fs/cgroup/unified":
             continue
-        rows.append((r["target"], r["root"], r["type"], r["source"], sorted(r["options"]),
-                     sorted(r["optional"]), sorted(r["super"])))
+        ro = "ro" if "ro" in r["options"] | r["super"] else "rw"
+        rows.append((r["target"], r["root"], r["type"], r["source"],
+                     [ro, *sorted(r["options"] - {"ro", "rw"})], sorted(r["optional"]),
+                     sorted(o for o in r["super"] - {"ro", "rw"} if not o.startswith("mode="))))
     return sorted(rows, key=lambda row: row[0])
 
 

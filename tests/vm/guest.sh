@@ -62,7 +62,7 @@ make_share() {
 	chmod 755 "$tree"
 	printf '%q ' "$@" >"$tree/.guest/command"
 	mke2fs -q -t ext4 -m 0 -O ^has_journal -E root_owner=0:0 -d "$tree" "$work/share.disk" \
-		$(($(du -sm "$tree" | cut -f 1) + 768))M
+		$(($(du -sm "$tree" | cut -f 1) + 768))M >/dev/null
 	rm -rf "$tree"
 }
 

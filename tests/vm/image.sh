@@ -99,7 +99,7 @@ make_image() {
 	install_kernel "$work" "$root"
 	configure "$root"
 	mke2fs -q -t ext4 -L cay-vm -m 0 -O ^has_journal -E lazy_itable_init=1 -d "$root" "$work/disk" \
-		$(($(du -sm "$root" | cut -f 1) + 1536))M
+		$(($(du -sm "$root" | cut -f 1) + 1536))M >/dev/null
 	rm -rf "$root" "$work/sources"
 }
 

@@ -122,6 +122,15 @@ int cg_kill_all(char *const *dirs, size_t count, int sig, struct err *e);
 int cg_remove(char *const *dirs, size_t count, struct err *e);
 
 /**
+ * cg_remove_empty - the quick way when everything should be dead: one rmdir a cgroup
+ *
+ * The kernel refuses it for a cgroup that holds a process or a cgroup, so success shows that
+ * nobody was left. After a failure some may be gone; cg_kill_all and cg_remove do the rest.
+ * Return: 0; -EBUSY; a negative code.
+ */
+int cg_remove_empty(char *const *dirs, size_t count);
+
+/**
  * cg_freeze - stop or continue every process of the container; waits until it is so
  *
  * Return: 0; -EOPNOTSUPP when no hierarchy can freeze; -ETIMEDOUT after 2 s.

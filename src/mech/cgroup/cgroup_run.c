@@ -287,6 +287,14 @@ static int remove_once(const char *path)
 	return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+int cg_remove_empty(char *const *dirs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rmdir(dirs[i]) < 0 && errno != ENOENT)
+			return -errno;
+	return 0;
+}
+
 int cg_remove(char *const *dirs, size_t count, struct err *e)
 {
 	unsigned int waited = 0;

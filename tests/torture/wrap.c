@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Linked into cay-torture, and only there, in front of what it fails (--wrap):
+ *
+ *	CAY_TORTURE_ALLOC=N	the Nth allocation; "N+": and all behind it
+ *	CAY_TORTURE_HOST=N	the Nth step of the planner (HOST, MAP, HOOKS, COMMIT), as run
+ *	CAY_TORTURE_CLONE=1	the clone
+ *	CAY_TORTURE_ISLAND=N	the Nth step of the islander: the plan gets one there that it refuses
+ *	CAY_TORTURE_REPORT=FILE	gets "alloc N", "host N" and "island N": how many there were
+ */
+#include "launch/host.h"
+#include "launch/islander.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+int __real_host_apply(struct launch *l, struct island *in, uint32_t index, struct err *e);
+int __wrap_host_apply(struct launch *l, struct island *in, uint32_t index, struct err *e);
+pid_t __real_islander_clone(const struct islander_birth *b, int *ret_pidfd, struct err *e);
+pid_t __wrap_islander_clone(const struct islander_birth *b, int *ret_pidfd, struct err *e);
+int __real_plan_encode(const struct plan *p, const int32_t *slots, int32_t sock, struct buf *ret,
+		       struct err *e);
+int __wrap_plan_encode(const struct plan *p, const int32_t *slots, int32_t sock, struct buf *ret,
+		       struct err *e);
+
+static unsigned long allocs, hosts, islands, fail_alloc;
+static bool fail_on;
+
+static unsigned long number(const char *name)
+{
+	const char *s = getenv(name);
+
+	return s ? strtoul(s, NULL, 10) : 0;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	const char *s = getenv("CAY_TORTURE_ALLOC");
+
+	fail_alloc = number("CAY_TORTURE_ALLOC");
+	fail_on = s && strchr(s, '+');
+	allocs = 0;
+}
+
+__attribute__((destructor)) static void end(void)
+{
+	const char *path = getenv("CAY_TORTURE_REPORT");
+	unsigned long n = allocs;
+	FILE *f;
+
+	fail_alloc = 0;
+	f = path ? fopen(path, "we") : NULL;
+	if (f) {
+		fprintf(f, "alloc %lu\nhost %lu\nisland %lu\n", n, hosts, islands);
+		fclose(f);
+	}
+}
+
+static bool no_memory(void)
+{
+	allocs++;
+	if (fail_alloc == 0 || (fail_on ? allocs < fail_alloc : allocs != fail_alloc))
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+void *malloc(size_t n)
+{
+	return no_memory() ? NULL : __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+	return no_memory() ? NULL : __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t n)
+{
+	return no_memory() ? NULL : __libc_realloc(p, n);
+}
+
+int __wrap_host_apply(struct launch *l, struct island *in, uint32_t index, struct err *e)
+{
+	if (++hosts == number("CAY_TORTURE_HOST"))
+		return err_set(e, EIO, "torture: step \"%s\" fails",
+			       step_describe(l->host.steps[index].kind)->name);
+	return __real_host_apply(l, in, index, e);
+}
+
+pid_t __wrap_islander_clone(const struct islander_birth *b, int *ret_pidfd, struct err *e)
+{
+	if (number("CAY_TORTURE_CLONE"))
+		return err_set(e, EIO, "torture: step \"clone\" fails");
+	return __real_islander_clone(b, ret_pidfd, e);
+}
+
+int __wrap_plan_encode(const struct plan *p, const int32_t *slots, int32_t sock, struct buf *ret,
+		       struct err *e)
+{
+	unsigned long n = number("CAY_TORTURE_ISLAND");
+	struct step *s = (void *)p->island.steps.data;
+
+	islands = p->island.steps.len / sizeof(*s);
+	/* A step of the planner's passes the check of the plan and is refused when its turn comes. */
+	if (n > 0 && n <= islands)
+		s[n - 1] = (struct step){ .kind = STEP_CLONE, .phase = s[n - 1].phase,
+					  .u.clone.cgroup_slot = SLOT_NONE };
+	return __real_plan_encode(p, slots, sock, ret, e);
+}
