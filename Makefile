@@ -6,7 +6,7 @@ DESTDIR ?=
 PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: all run check check-static bench install clean deps asan
+.PHONY: all run check check-vm check-all check-static bench install clean deps asan
 
 all: $(BUILD)/cay
 
@@ -27,6 +27,12 @@ run: $(BUILD)/cay
 check: $(BUILD)/cay
 	@tools/deps.sh check
 	@$(PYTHON) tools/check.py $(BUILD)
+
+check-vm: $(BUILD)/cay
+	@tools/deps.sh vm
+	@tests/vm/run.sh $(BUILD)
+
+check-all: check check-vm
 
 check-static:
 	@tools/deps.sh static

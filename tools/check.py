@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check.py BUILD: run every test and count test functions, not programs.
+"""check.py [--programs] [-k FILTER] [BUILD]: run every test and count test functions, not programs.
 
-First the cmocka programs and the static checks (meson test), then pytest. The last line is
+First the cmocka programs and the static checks (meson test), then pytest. --programs runs the programs that
+lie in BUILD/tests by themselves, for a machine that has no build tools. The last line is
 `N passed, N failed, N skipped`; the exit status is 0 only when something passed and nothing failed.
 A runner that crashes or runs out of time is a failure of its own. Under CAY_MUST_RUN=1 a skip is one too.
 """
+import argparse
 import collections
 import json
 import os
@@ -18,7 +20,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEADLINE = time.monotonic() + int(os.environ.get("CAY_CHECK_SECONDS", "870"))
-PYTEST_FOLDERS = ("tests/integration", "tests/attack", "tests/torture")
+PYTEST_FOLDERS = ("tests/integration", "tests/rootless", "tests/engines", "tests/attack", "tests/torture")
 # meson keeps the environment of a test in its log: hand down no more than a test needs.
 ENVIRONMENT = re.compile(r"(PATH|HOME|USER|LOGNAME|LANG|TERM|TMPDIR|XDG_RUNTIME_DIR|CAY.*|.SAN_OPTIONS|..SAN_OPTIONS)$")
 MUST_RUN = os.environ.get("CAY_MUST_RUN", "0") not in ("", "0")
@@ -153,10 +155,22 @@ def run_meson(build, tally):
         tally.add("meson test", "failed", out)
 
 
+def run_programs(build, tally):
+    env = {k: v for k, v in os.environ.items() if ENVIRONMENT.match(k)}
+    env.update(CMOCKA_MESSAGE_OUTPUT="TAP", LC_ALL="C.UTF-8", CAY_SOURCE=str(ROOT))
+    for program in sorted(pathlib.Path(build, "tests").glob("test_*")):
+        kind = next((k for k in ("unit", "tables") if (ROOT / "tests" / k / (program.name + ".c")).exists()), None)
+        if not kind:
+            continue
+        status, out = run([str(program)], env=env)
+        read_entry({"name": f"{kind}/{program.name.removeprefix('test_')}", "stdout": out, "returncode": status,
+                    "result": {0: "OK", 77: "SKIP"}.get(status, "FAIL")}, tally)
+
+
 class Pytest:
     """One run of pytest, told event by event through a pipe."""
 
-    def __init__(self, build, folders, tally):
+    def __init__(self, build, folders, only, tally):
         self.tally, self.file, self.done = tally, None, None
         self.log = pathlib.Path(build) / "meson-logs" / "pytest.txt"
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +178,7 @@ class Pytest:
         env = dict(os.environ, CAY=str(pathlib.Path(build) / "cay"), CAY_REPORT_FD=str(write_fd),
                    PYTHONPATH=str(ROOT / "tools"), PYTHONDONTWRITEBYTECODE="1")
         command = ["/usr/bin/python3", "-m", "pytest", "-p", "pytest_report", "-p", "no:cacheprovider", "--color=no",
-                   "--tb=short", f"--junitxml={self.log.with_suffix('.xml')}", *folders]
+                   "--tb=short", f"--junitxml={self.log.with_suffix('.xml')}", *(["-k", only] if only else []), *folders]
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out,
                                             stderr=subprocess.STDOUT, pass_fds=[write_fd], start_new_session=True)
@@ -211,12 +225,20 @@ class Pytest:
 
 
 def main():
-    build = str(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve())
+    args = argparse.ArgumentParser(usage=__doc__.partition(":")[0])
+    args.add_argument("--programs", action="store_true")
+    args.add_argument("-k", dest="only")
+    args.add_argument("build", nargs="?", default="build")
+    args = args.parse_args()
+    build = str(pathlib.Path(args.build).resolve())
     tally = Tally()
-    run_meson(build, tally)
+    if args.programs:
+        run_programs(build, tally)
+    elif not args.only:
+        run_meson(build, tally)
     folders = [f for f in PYTEST_FOLDERS if any((ROOT / f).rglob("test_*.py"))]
     if folders:
-        Pytest(build, folders, tally).run()
+        Pytest(build, folders, args.only, tally).run()
     reasons = collections.Counter(tally.texts[n] for n, o in tally.outcomes.items() if o == "skipped")
     for reason, n in sorted(reasons.items()):
         say(f"skipped {n}: {reason}")

@@ -1,20 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh build|run|check|static|bench: see that the Debian packages for a target are there;
+# deps.sh build|run|check|static|vm|bench: see that the Debian packages for a target are there;
 # install them when we are root or have sudo, else print the command and stop.
 set -eu
 
-build="gcc meson ninja-build pkg-config musl-tools linux-libc-dev libjson-c-dev libseccomp-dev
-       libcap-dev libmd-dev python3 libcmocka-dev"
+build="gcc libc6-dev meson ninja-build pkg-config musl-tools linux-libc-dev libjson-c-dev libseccomp-dev
+       libcap-dev libmd-dev libsystemd-dev python3 libcmocka-dev"
 run="busybox-static"
-check="$run python3-pytest runc crun podman conmon umoci skopeo uidmap passwd jq iproute2"
+check="$run python3-pytest runc crun podman conmon umoci skopeo uidmap passwd jq iproute2 procps"
 case ${1:-} in
 build) want=$build ;;
 run) want="$build $run" ;;
 check) want="$build $check" ;;
-static) want="$build clang clang-tidy clang-format cppcheck" ;;
+static) want="$build clang clang-tidy clang-format libclang-rt-dev cppcheck" ;;
+vm) want="$build qemu-system-x86 mmdebstrap e2fsprogs lz4" ;;
 bench) want="$build $run runc crun bubblewrap hyperfine" ;;
-*) echo "usage: $0 build|run|check|static|bench" >&2; exit 2 ;;
+*) echo "usage: $0 build|run|check|static|vm|bench" >&2; exit 2 ;;
 esac
 
 missing=
@@ -35,4 +36,5 @@ else
 fi
 echo "installing:$missing"
 $sudo apt-get update -qq
-DEBIAN_FRONTEND=noninteractive $sudo $install -qq >/dev/null
+# shellcheck disable=SC2086 # words on purpose
+$sudo env DEBIAN_FRONTEND=noninteractive $install -qq >/dev/null

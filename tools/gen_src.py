@@ -3,6 +3,7 @@ def ls(d, skip=()):
     return sorted(f for f in os.listdir('src/'+d) if f.endswith('.c') and f not in skip)
 mods=[('base',['json_c']),('sys',[]),('plan',[]),('oci',[]),
  ('mech/ns',[]),('mech/mount',[]),('mech/cgroup',[]),('mech/cred',['libcap']),('mech/seccomp',['libseccomp','libmd']),('mech/tty',[]),('mech/hooks',[]),
+ ('mech/sched',[]),('mech/netdev',[]),('mech/rdt',[]),('mech/lsm',[]),
  ('launch',[]),('container',[]),('cli',['libseccomp'])]
 out=["# SPDX-License-Identifier: Apache-2.0","# One static library a module, in layer order (tools/layers.txt).","inc = include_directories('.')","", "modules = {"]
 for m,d in mods:
@@ -17,7 +18,7 @@ out.append("""
 init_sources = files('init/main.c', 'init/format.c',
   'base/err.c', 'base/parse.c', 'sys/syscalls.c', 'sys/channel.c', 'plan/step.c', 'plan/view.c',""")
 app=["'mech/cgroup/cgroup_enter.c'"]
-for m in ['ns','cred','tty','hooks','seccomp']:
+for m in ['ns','cred','tty','hooks','seccomp','sched','lsm']:
     app+=[f"'mech/{m}/{f}'" for f in ls('mech/'+m) if f.endswith('_apply.c')]
 for f in ls('mech/mount'):
     if 'plan' in f or 'host' in f or 'options' in f: continue
@@ -47,6 +48,8 @@ foreach name, m : modules
     dependencies: m['deps'])] + libs
 endforeach
 """)
+sd=ls('systemd')
+out.append("systemd_sources = files("+",\n  ".join(f"'systemd/{f}'" for f in sd)+")")
 cl=ls('cli')
 out.append("cli_sources = files("+",\n  ".join(f"'cli/{f}'" for f in cl)+")")
 open('src/meson.build','w').write("\n".join(out)+"\n")

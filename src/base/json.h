@@ -70,3 +70,13 @@ void jo_int(struct json_out *o, const char *key, int64_t value);
 void jo_uint(struct json_out *o, const char *key, uint64_t value);
 void jo_bool(struct json_out *o, const char *key, bool value);
 void jo_raw(struct json_out *o, const char *key, const char *json_text);
+
+/**
+ * jo_merge - write @doc with the changes of @patch (JSON Merge Patch, RFC 7396)
+ * @doc, @patch: NULL: nothing there
+ *
+ * Objects are merged member by member. Unlike in the RFC, a null in @patch changes nothing:
+ * for the readers of config.json it is the same as absence.
+ */
+void jo_merge(struct json_out *o, const char *key, const struct json *doc,
+	      const struct json *patch);

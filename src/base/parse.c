@@ -67,6 +67,56 @@ int parse_octal(const char *s, uint32_t *ret)
 	return 0;
 }
 
+/* One number of a list, up to '-', ',' or the end. */
+static int list_number(const char **s, uint32_t limit, uint32_t *ret)
+{
+	uint64_t v = 0;
+
+	if (**s < '0' || **s > '9')
+		return -EINVAL;
+	for (; **s >= '0' && **s <= '9'; ++*s) {
+		v = v * 10 + (uint64_t)(**s - '0');
+		if (v >= limit)
+			return -ERANGE;
+	}
+	*ret = (uint32_t)v;
+	return 0;
+}
+
+static int list_range(const char **s, uint32_t limit, uint32_t *ret_first, uint32_t *ret_last)
+{
+	int r = list_number(s, limit, ret_first);
+
+	*ret_last = *ret_first;
+	if (r == 0 && **s == '-') {
+		++*s;
+		r = list_number(s, limit, ret_last);
+	}
+	if (r < 0)
+		return r;
+	return *ret_last < *ret_first || (**s && **s != ',') ? -EINVAL : 0;
+}
+
+/* The first pass only looks, so that a faulty list sets nothing. */
+int parse_list(const char *s, unsigned char *bits, uint32_t nbits)
+{
+	uint32_t first = 0, last = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		const char *p = s;
+
+		do {
+			int r = p ? list_range(&p, nbits, &first, &last) : -EINVAL;
+
+			if (r < 0)
+				return r;
+			for (uint32_t i = first; pass && i <= last; i++)
+				bits[i / 8] |= (unsigned char)(1U << (i % 8));
+		} while (*p++ == ',');
+	}
+	return 0;
+}
+
 bool str_eq(const char *a, const char *b)
 {
 	return a && b && strcmp(a, b) == 0;

@@ -19,6 +19,16 @@ int parse_u32(const char *s, uint32_t *ret);
 /** parse_octal - file modes: "755", "0755" */
 int parse_octal(const char *s, uint32_t *ret);
 
+/**
+ * parse_list - a list of numbers as the kernel writes them, "0-3,7", into a bit mask
+ * @bits:  @nbits / 8 bytes; in it only bits are set, and only on success
+ * @nbits: a multiple of 8
+ *
+ * Blanks and empty parts are refused, a range must not run backwards.
+ * Return: 0; -EINVAL; -ERANGE for a number of @nbits or more.
+ */
+int parse_list(const char *s, unsigned char *bits, uint32_t nbits);
+
 /** str_eq - both non-NULL and equal */
 bool str_eq(const char *a, const char *b);
 /** str_starts - @s begins with @prefix */

@@ -12,6 +12,7 @@ struct cli {
 	struct log log;
 	const char *root; /* absolute */
 	bool rootless; /* a cgroup that can't be had is no error */
+	enum cg_manager cgroup_manager;
 	const struct command *command;
 };
 

@@ -3,9 +3,10 @@
 
 int cmd_create(struct cli *c, int argc, char **argv)
 {
-	struct ctr_create_options o = { .root = c->root, .cgroup_optional = c->rootless };
+	struct ctr_create_options o = { .root = c->root, .cgroup_optional = c->rootless,
+					.cgroup_manager = c->cgroup_manager };
 	const struct opt opts[] = {
-		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: this directory)" },
+		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: \".\")" },
 		{ "console-socket", 0, OPT_STR, &o.console_socket, "SOCKET",
 		  "who gets the outer end of the terminal" },
 		{ "pid-file", 0, OPT_STR, &o.pid_file, "FILE", "write the process id there" },

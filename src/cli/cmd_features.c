@@ -3,6 +3,7 @@
 
 #include "mech/cred/cred.h"
 #include "mech/mount/mount_options.h"
+#include "mech/sched/sched.h"
 #include "mech/seccomp/seccomp.h"
 #include "oci/features.h"
 #include "sys/host.h"
@@ -29,6 +30,15 @@ static int fill(struct cli *c, const struct host_facts *h, struct oci_features *
 		.seccomp_known_flags = sec_flag_names,
 		.seccomp_supported_flags = sec_flag_names_usable,
 		.idmap_mounts = true,
+		.apparmor = true,
+		.selinux = true,
+		.cgroup_rdma = true,
+		.intel_rdt = true,
+		.intel_rdt_schemata = true,
+		.intel_rdt_monitoring = true,
+		.memory_policy_modes = sched_mempolicy_modes,
+		.memory_policy_flags = sched_mempolicy_flags,
+		.net_devices = true,
 		.annotations = notes,
 	};
 	if (v) {

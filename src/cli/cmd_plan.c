@@ -4,11 +4,12 @@
 int cmd_plan(struct cli *c, int argc, char **argv)
 {
 	struct ctr_create_options o = { .root = c->root, .cgroup_optional = c->rootless,
+					.cgroup_manager = c->cgroup_manager,
 					.id = "plan", .run = true };
 	const char *format = NULL;
 	bool create = false;
 	const struct opt opts[] = {
-		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: this directory)" },
+		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: \".\")" },
 		{ "format", 'f', OPT_STR, &format, "FORMAT", "text (default) or json" },
 		{ "id", 0, OPT_STR, &o.id, "ID", "of the container (default: plan)" },
 		{ "create", 0, OPT_FLAG, &create, OPT_SHOWN, "with the gate that create has" },

@@ -4,9 +4,10 @@
 int cmd_run(struct cli *c, int argc, char **argv)
 {
 	struct ctr_create_options o = { .root = c->root, .cgroup_optional = c->rootless,
+					.cgroup_manager = c->cgroup_manager,
 					.run = true };
 	const struct opt opts[] = {
-		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: this directory)" },
+		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: \".\")" },
 		{ "console-socket", 0, OPT_STR, &o.console_socket, "SOCKET",
 		  "who gets the outer end of the terminal" },
 		{ "detach", 'd', OPT_FLAG, &o.detach, OPT_SHOWN, "don't wait for the end" },

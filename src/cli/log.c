@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "sys/syscalls.h"
 
+#include <string.h>
 #include <time.h>
 
 int log_open(struct log *l, const char *path, const char *format, struct err *e)
@@ -74,6 +75,18 @@ static void make_line(const struct log *l, enum log_level level, const char *msg
 	buf_str(b, "\n");
 }
 
+/* Out of memory there is still this much to say. */
+static void write_short(const char *msg)
+{
+	char line[sizeof(((struct err *)0)->msg) + 8] = "cay: ";
+	size_t n = strlen(line);
+
+	for (; *msg && n < sizeof(line) - 2; msg++)
+		line[n++] = (unsigned char)*msg < 0x20 || (unsigned char)*msg > 0x7e ? '?' : *msg;
+	line[n++] = '\n';
+	(void)sys_write_all(STDERR_FILENO, line, n);
+}
+
 void log_write(const struct log *l, enum log_level level, const char *msg)
 {
 	AUTO_BUF struct buf line = { 0 }, plain = { 0 };
@@ -90,6 +103,8 @@ void log_write(const struct log *l, enum log_level level, const char *msg)
 		make_line(l, level, msg, &line);
 		if (!line.failed)
 			(void)sys_write_all(STDERR_FILENO, line.data, line.len);
+		else
+			write_short(msg);
 		return;
 	}
 	buf_str(&plain, "cay: ");
@@ -99,4 +114,6 @@ void log_write(const struct log *l, enum log_level level, const char *msg)
 	buf_str(&plain, "\n");
 	if (!plain.failed)
 		(void)sys_write_all(STDERR_FILENO, plain.data, plain.len);
+	else
+		write_short(msg);
 }

@@ -2,17 +2,18 @@
 #include "cli/cli.h"
 
 #include "base/parse.h"
+#include "sys/host.h"
 #include "sys/syscalls.h"
 
 #include <stdio.h>
 #include <string.h>
 
 const struct command cli_commands[] = {
-	{ "create", cmd_create, "[options] ID", "create a container and stop in front of its program" },
+	{ "create", cmd_create, "[options] ID", "create a container, its program waits" },
 	{ "start", cmd_start, "ID", "let the program of a created container run" },
 	{ "run", cmd_run, "[options] ID", "create a container and run it" },
 	{ "state", cmd_state, "ID", "print the state of a container as JSON" },
-	{ "kill", cmd_kill, "[options] ID [SIGNAL]", "send a signal to a container (default: TERM)" },
+	{ "kill", cmd_kill, "[options] ID [SIGNAL]", "send a signal (default: TERM)" },
 	{ "delete", cmd_delete, "[options] ID", "remove a stopped container" },
 	{ "list", cmd_list, "[options]", "list the containers below --root" },
 	{ "exec", cmd_exec, "[options] ID COMMAND [ARGUMENT...] | -p FILE ID",
@@ -41,8 +42,9 @@ static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTION
 		{ "log-format", 0, OPT_STR, &g->log_format, "FORMAT", "text (default) or json" },
 		{ "debug", 0, OPT_FLAG, &g->debug, OPT_SHOWN, "more messages" },
 		{ "systemd-cgroup", 0, OPT_FLAG, &g->systemd_cgroup, OPT_SHOWN,
-		  "not supported by this version" },
-		{ "cgroup-manager", 0, OPT_STR, &g->cgroup_manager, "NAME", "cgroupfs (default)" },
+		  "the same as --cgroup-manager systemd" },
+		{ "cgroup-manager", 0, OPT_STR, &g->cgroup_manager, "NAME",
+		  "cgroupfs (default), systemd or disabled" },
 		{ "rootless", 0, OPT_STR, &g->rootless, "WHEN",
 		  "do without cgroups that can't be had: true, false or auto" },
 		{ "criu", 0, OPT_STR, &g->criu, NULL, "" },
@@ -81,20 +83,10 @@ static int set_root(struct cli *c, const char *root, struct err *e)
 	return c->root ? 0 : err_oom(e);
 }
 
-/* Root of the first user namespace maps every id to itself. */
-static bool in_user_namespace(void)
-{
-	char text[128];
-
-	if (sys_read_at(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) <= 0)
-		return false;
-	return !strstr(text, "4294967295");
-}
-
 static int set_rootless(struct cli *c, const char *value, struct err *e)
 {
 	if (!value || str_eq(value, "auto") || !*value)
-		c->rootless = geteuid() != 0 || in_user_namespace();
+		c->rootless = geteuid() != 0 || host_in_userns();
 	else if (str_eq(value, "true") || str_eq(value, "1"))
 		c->rootless = true;
 	else if (str_eq(value, "false") || str_eq(value, "0"))
@@ -104,15 +96,21 @@ static int set_rootless(struct cli *c, const char *value, struct err *e)
 	return 0;
 }
 
-static int check_manager(const struct global_options *g, struct err *e)
+static int set_manager(struct cli *c, const struct global_options *g, struct err *e)
 {
-	if (g->systemd_cgroup || str_eq(g->cgroup_manager, "systemd"))
-		return err_set(e, EOPNOTSUPP, "cgroups through systemd (--systemd-cgroup) are not "
-					      "supported by this version: use cgroupfs");
-	if (g->cgroup_manager && !str_eq(g->cgroup_manager, "cgroupfs"))
-		return err_set(e, EOPNOTSUPP, "--cgroup-manager \"%s\": only cgroupfs is supported "
-					      "by this version",
-			       g->cgroup_manager);
+	const char *name = g->cgroup_manager;
+
+	if (!name)
+		c->cgroup_manager = g->systemd_cgroup ? CG_SYSTEMD : CG_CGROUPFS;
+	else if (str_eq(name, "cgroupfs"))
+		c->cgroup_manager = CG_CGROUPFS;
+	else if (str_eq(name, "systemd"))
+		c->cgroup_manager = CG_SYSTEMD;
+	else if (str_eq(name, "disabled"))
+		c->cgroup_manager = CG_DISABLED;
+	else
+		return err_set(e, EINVAL,
+			       "--cgroup-manager \"%s\": must be cgroupfs, systemd or disabled", name);
 	return 0;
 }
 
@@ -126,6 +124,8 @@ static int apply_options(struct cli *c, const struct global_options *g, struct e
 		r = set_root(c, g->root, e);
 	if (r == 0)
 		r = set_rootless(c, g->rootless, e);
+	if (r == 0)
+		r = set_manager(c, g, e);
 	return r;
 }
 
@@ -142,7 +142,6 @@ static int dispatch(struct cli *c, const struct global_options *g, const struct 
 {
 	AUTO_BUF struct buf out = { 0 };
 	struct err e;
-	int r;
 
 	if (g->version) {
 		print_version(&out);
@@ -157,9 +156,6 @@ static int dispatch(struct cli *c, const struct global_options *g, const struct 
 		(void)err_set(&e, EINVAL, "no command \"%s\": see cay --help", args->list[0]);
 		return cli_fail(c, &e, 1);
 	}
-	r = check_manager(g, &e);
-	if (r < 0)
-		return cli_fail(c, &e, 1);
 	return c->command->run(c, (int)args->count, args->list);
 }
 
@@ -181,8 +177,12 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	int r;
 
-	if (!has_stdio())
+	if (!has_stdio()) {
+		static const char why[] = "cay: stdin, stdout or stderr is missing\n";
+
+		(void)sys_write_all(STDERR_FILENO, why, sizeof(why) - 1);
 		return 1;
+	}
 	fill_options(&g, opts);
 	r = opt_parse(argc, argv, opts, 1, &c.arena, &args, &e);
 	if (r == 0)

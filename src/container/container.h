@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "mech/cgroup/cgroup.h"
 #include "oci/spec.h"
 
 #include <stdint.h>
@@ -30,7 +31,7 @@ enum ctr_status { CTR_CREATING, CTR_CREATED, CTR_RUNNING, CTR_PAUSED, CTR_STOPPE
 /** ctr_status_name - "creating", "created", "running", "paused", "stopped" */
 const char *ctr_status_name(enum ctr_status s);
 
-enum { CTR_ID_MAX = 128, CTR_MAX_CGROUPS = 64, CTR_MAX_ANNOTATIONS = 4096 };
+enum { CTR_ID_MAX = 128, CTR_MAX_CGROUPS = 64, CTR_MAX_RDT = 2, CTR_MAX_ANNOTATIONS = 4096 };
 
 /* state.json in memory; strings live in @arena. */
 struct ctr {
@@ -40,9 +41,14 @@ struct ctr {
 	char *oci_version;
 	pid_t pid; /* 0: none yet */
 	uint64_t start_time; /* clock ticks since boot; with pid, the process's identity */
+	pid_t creator; /* the create that holds the lock until created_done */
+	uint64_t creator_start;
 	uint64_t namespaces; /* CLONE_NEW* it doesn't share with the runtime */
 	char **cgroup_dirs; /* NULL-terminated, never NULL after ctr_open */
 	size_t cgroup_count;
+	char **rdt_dirs; /* resctrl groups of its own, inner first, NULL-terminated; NULL: none */
+	char *unit; /* of systemd, around the cgroups; NULL: none */
+	bool unit_user; /* of the user's service manager */
 	struct oci_pair *annotations;
 	size_t annotations_count;
 	bool created_done; /* create ran to its end; false after a crash on the way */
@@ -67,7 +73,7 @@ int ctr_id_check(const char *id, struct err *e);
 /**
  * ctr_default_root - where state lives when --root is not given
  *
- * "/run/cay" for root; else "$XDG_RUNTIME_DIR/cay", else "/tmp/cay-<uid>".
+ * "/run/cay" for root (of a user namespace only if $USER says so); else "$XDG_RUNTIME_DIR/cay", else "/tmp/cay-<uid>".
  * Return: owned by @a; NULL when out of memory.
  */
 char *ctr_default_root(struct arena *a);
@@ -91,9 +97,11 @@ char *ctr_owner(const struct ctr *c, struct arena *a);
 
 struct ctr_create_options {
 	const char *root, *id, *bundle; /* bundle: any path, NULL for "." */
-	const char *console_socket, *pid_file;
+	const char *config; /* file in the bundle, or absolute; NULL: "config.json" */
+	const char *console_socket, *pidfd_socket, *pid_file;
 	bool no_pivot, no_new_keyring, timing;
 	bool cgroup_optional; /* rootless */
+	enum cg_manager cgroup_manager;
 	uint32_t preserve_fds;
 	/* run only */
 	bool run, detach, keep, no_subreaper;
@@ -167,7 +175,7 @@ struct ctr_exec_options {
 	const uint32_t *gids;
 	size_t gids_count;
 	const char *user;	  /* "uid[:gid]", strictly numeric */
-	const char *cwd, *console_socket, *pid_file, *apparmor, *process_label;
+	const char *cwd, *console_socket, *pidfd_socket, *pid_file, *apparmor, *process_label;
 	bool tty, detach, no_new_privs, ignore_paused, timing;
 	uint32_t preserve_fds;
 };
@@ -192,3 +200,51 @@ int ctr_list(const char *root, struct arena *a, char ***ret, size_t *ret_count, 
 
 /** ctr_pids - host pids of all processes of the container; @a owns them */
 int ctr_pids(const struct ctr *c, struct arena *a, pid_t **ret, size_t *ret_count, struct err *e);
+
+/** ctr_pause - freeze a created or running one; Return: 0; -EINVAL with "container not running" */
+int ctr_pause(const char *root, const char *id, struct err *e);
+
+/** ctr_resume - thaw a paused one; Return: 0; -EINVAL with "container not paused" */
+int ctr_resume(const char *root, const char *id, struct err *e);
+
+struct ctr_update_options {
+	const char *root, *id;
+	const char *resources; /* text of a linux.resources object: what is to change */
+	const char *l3_cache_schema, *mem_bw_schema; /* NULL: unchanged */
+};
+
+/**
+ * ctr_update - change the limits of a container that lives
+ *
+ * The copy of config.json takes the change, so that what is stored is what is in force. Devices
+ * are not changed.
+ * Return: 0; -EINVAL; -ESRCH with "container not running"; a negative code, then some of the
+ * limits may have changed.
+ */
+int ctr_update(const struct ctr_update_options *o, struct err *e);
+
+struct ctr_events_options {
+	const char *root, *id;
+	uint64_t interval_ms; /* between two stats */
+	bool once; /* one stats, and back */
+	int (*emit)(const char *line, size_t n, void *arg); /* Return: 0, or negative: stop */
+	void *arg;
+};
+
+/**
+ * ctr_events - what happens in a container, a line of JSON each, as runc tells it
+ *
+ * Returns when its first process has ended or its cgroup is gone.
+ * Return: 0; -ESRCH when it doesn't run; what @emit returned.
+ */
+int ctr_events(const struct ctr_events_options *o, struct err *e);
+
+/**
+ * ctr_mounts - mount into a running container, or take mounts away
+ * @file:   a JSON list of mounts as in config.json
+ * @remove: by their destinations, the last one first
+ *
+ * Stops at the first that fails; those before it stay.
+ * Return: 0; -EINVAL; -ESRCH with "container not running".
+ */
+int ctr_mounts(const char *root, const char *id, const char *file, bool remove, struct err *e);

@@ -76,7 +76,7 @@ static int load_config(struct birth *b, struct err *e)
 		return err_sys(e, errno, "bundle \"%s\"", path);
 	r = store_get(fd, "config.json", &b->config, e);
 	if (r == -ENOENT)
-		return err_set(e, r, "JSON specification file config.json not found in bundle \"%s\"",
+		return err_set(e, r, "JSON specification file config.json not found in \"%s\"",
 			       path);
 	if (r == 0)
 		r = oci_spec_parse(b->config.data ? b->config.data : "", b->config.len, &b->spec,
@@ -108,11 +108,13 @@ static int compile(struct birth *b, const char *state_dir, struct err *e)
 		.state_dir = state_dir,
 		.cache_dir = b->cache,
 		.console_socket = b->o->console_socket,
+		.pidfd_socket = b->o->pidfd_socket,
 		.gate = !b->o->run,
 		.no_pivot = b->o->no_pivot,
 		.no_new_keyring = b->o->no_new_keyring,
 		.timing = b->o->timing,
 		.cgroup_optional = b->o->cgroup_optional,
+		.cgroup_manager = b->o->cgroup_manager,
 		.preserve_fds = b->inherit.preserve_fds,
 		.extra_env = b->inherit.env,
 	};
@@ -157,9 +159,15 @@ static int fill_state(struct birth *b, struct err *e)
 	c->rootfs = b->info.rootfs;
 	c->oci_version = b->spec->oci_version;
 	c->namespaces = b->info.namespaces;
+	c->rdt_dirs = b->info.rdt_dirs;
 	c->cgroup_dirs = b->info.cgroup_dirs;
 	while (c->cgroup_dirs && c->cgroup_dirs[c->cgroup_count])
 		c->cgroup_count++;
+	c->unit = b->info.unit;
+	c->unit_user = b->info.unit_user;
+	c->creator = getpid();
+	if (sys_start_time(c->creator, &c->creator_start, NULL) < 0)
+		c->creator = 0;
 	c->own_pid_ns = oci_namespace_is_new(b->spec, OCI_NS_PID);
 	c->poststart = b->spec->hooks[OCI_HOOK_POSTSTART].hooks_count > 0;
 	c->poststop = b->spec->hooks[OCI_HOOK_POSTSTOP].hooks_count > 0;

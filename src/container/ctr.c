@@ -4,6 +4,7 @@
 #include "base/parse.h"
 #include "launch/launch.h"
 #include "mech/cgroup/cgroup.h"
+#include "sys/host.h"
 #include "sys/syscalls.h"
 
 #include <stdio.h>
@@ -58,11 +59,19 @@ int ctr_id_check(const char *id, struct err *e)
 	return 0;
 }
 
+/* Root of a user namespace is a user with a runtime directory, unless it says to be root: as runc. */
+static bool is_real_root(void)
+{
+	const char *user = getenv("USER");
+
+	return geteuid() == 0 && (!host_in_userns() || str_eq(user, "root"));
+}
+
 char *ctr_default_root(struct arena *a)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
 
-	if (geteuid() == 0)
+	if (is_real_root())
 		return arena_strdup(a, "/run/cay");
 	if (run && run[0] == '/')
 		return arena_printf(a, "%s/cay", run);
@@ -164,10 +173,11 @@ enum ctr_status ctr_status(const struct ctr *c)
 		return CTR_CREATING;
 	if (!ctr_is_alive(c))
 		return CTR_STOPPED;
+	/* Also in front of its gate it can be paused. */
+	if (cg_is_frozen(c->cgroup_dirs, c->cgroup_count) > 0)
+		return CTR_PAUSED;
 	if (faccessat(c->dir_fd, "gate", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    asprintf(&gate, "%s/gate", c->dir) >= 0 && launch_gate_waits(gate))
 		return CTR_CREATED;
-	if (cg_is_frozen(c->cgroup_dirs, c->cgroup_count) > 0)
-		return CTR_PAUSED;
 	return CTR_RUNNING;
 }

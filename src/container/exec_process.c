@@ -245,7 +245,8 @@ static int apply_sub(const struct sub *s, const char *text, const struct ctr *c,
 			return err_sys(e, errno, "--cgroup \"%s\": \"%s\"", text, dirs[i]);
 	}
 	if (!used)
-		return err_set(e, EINVAL, "--cgroup \"%s\": the container has no such cgroup", text);
+		return err_set(e, EINVAL, "--cgroup \"%s\": the container has no such cgroup",
+			       text);
 	return 0;
 }
 

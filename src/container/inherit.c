@@ -33,8 +33,8 @@ int inherit_fds(struct inherit *i, uint32_t preserve, struct err *e)
 
 		/* What closes on exec can't have come from our caller: it is ours. */
 		if (flags < 0 || (flags & FD_CLOEXEC))
-			return err_set(e, EBADF, "fd %u, to be passed to the container, is not open",
-				       fd);
+			return err_set(e, EBADF,
+				       "fd %u, to be passed to the container, is not open", fd);
 	}
 	i->preserve_fds = n + preserve;
 	if (n > 0) {

@@ -4,6 +4,7 @@
 #include "container/store.h"
 #include "launch/launch.h"
 #include "mech/cgroup/cgroup.h"
+#include "mech/rdt/rdt.h"
 #include "oci/parse.h"
 #include "sys/syscalls.h"
 
@@ -34,6 +35,25 @@ const char *life_refusal(enum life_op op, enum ctr_status st)
 			[CTR_PAUSED] = "cannot exec in a paused container (use --ignore-paused to "
 				       "override)",
 			[CTR_STOPPED] = "cannot exec in a stopped container",
+		},
+		[LIFE_PAUSE] = {
+			[CTR_CREATING] = "container not running",
+			[CTR_PAUSED] = "container not running",
+			[CTR_STOPPED] = "container not running",
+		},
+		[LIFE_RESUME] = {
+			[CTR_CREATING] = "container not paused",
+			[CTR_CREATED] = "container not paused",
+			[CTR_RUNNING] = "container not paused",
+			[CTR_STOPPED] = "container not paused",
+		},
+		[LIFE_UPDATE] = {
+			[CTR_CREATING] = "container not running",
+			[CTR_STOPPED] = "container not running",
+		},
+		[LIFE_MOUNTS] = {
+			[CTR_CREATING] = "container not running",
+			[CTR_STOPPED] = "container not running",
 		},
 	};
 
@@ -85,8 +105,8 @@ static int wait_death(const struct ctr *c, int pidfd, struct err *e)
 		if (r < 0 && errno != EINTR)
 			return err_sys(e, errno, "wait for process %d", c->pid);
 		if (now >= end)
-			return err_set(e, EBUSY, "container %s: process %d is still there %d s after "
-						 "SIGKILL",
+			return err_set(e, EBUSY,
+				       "container %s: process %d is still there %d s after SIGKILL",
 				       c->id, c->pid, DEATH_MS / 1000);
 	}
 }
@@ -118,8 +138,13 @@ int life_clear(const struct ctr *c, int root_fd, bool hooks, struct err *warning
 
 	if (r == 0 && !clean && c->cgroup_count > 0)
 		r = cg_remove(c->cgroup_dirs, c->cgroup_count, e);
+	if (r == 0)
+		r = rdt_remove(c->rdt_dirs, e);
 	if (r < 0)
 		return r;
+	/* A scope without processes goes by itself in the end: that we can't ask is no reason to stay. */
+	if (c->unit)
+		(void)cg_unit_stop(c->unit, c->unit_user, warning);
 	if (hooks)
 		(void)life_hooks(c, OCI_HOOK_POSTSTOP, warning);
 	return store_remove(root_fd, c->id, c->dir_fd, e);
@@ -214,6 +239,17 @@ int ctr_kill(const char *root, const char *id, int sig, bool all, struct err *e)
 	return pidfd < 0 ? 0 : signal_init(&c, pidfd, sig, e);
 }
 
+/* A create that hangs, in a hook perhaps: what it has built so far dies with it. */
+static void kill_creator(const struct ctr *c)
+{
+	AUTO_FD int fd = c->creator > 0 ? sys_pidfd_open(c->creator) : -EBADF;
+	uint64_t start;
+
+	if (fd >= 0 && !c->created_done && sys_start_time(c->creator, &start, NULL) == 0 &&
+	    start == c->creator_start)
+		(void)sys_pidfd_send_signal(fd, SIGKILL);
+}
+
 /*
  * The lock may be held by a command that itself waits for a hook of this container: with
  * @force the container dies first and the lock is waited for then.
@@ -230,8 +266,10 @@ static int open_to_delete(int root_fd, const char *root, const char *id, bool fo
 		AUTO_CTR struct ctr c = CTR_INIT;
 
 		r = store_open_ctr(root_fd, root, id, -1, &c, e);
-		if (r == 0)
+		if (r == 0) {
+			kill_creator(&c);
 			r = life_kill_all(&c, e);
+		}
 		if (r < 0)
 			return r;
 	}

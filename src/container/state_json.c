@@ -22,6 +22,8 @@ int state_encode(const struct ctr *c, struct buf *out, struct err *e)
 	jo_str(&o, "created", c->created);
 	jo_int(&o, "pid", c->pid);
 	jo_uint(&o, "startTime", c->start_time);
+	jo_int(&o, "creator", c->creator);
+	jo_uint(&o, "creatorStartTime", c->creator_start);
 	jo_uint(&o, "namespaces", c->namespaces);
 	jo_bool(&o, "createdDone", c->created_done);
 	jo_bool(&o, "ownPidNamespace", c->own_pid_ns);
@@ -32,6 +34,16 @@ int state_encode(const struct ctr *c, struct buf *out, struct err *e)
 	for (size_t i = 0; i < c->cgroup_count; i++)
 		jo_str(&o, NULL, c->cgroup_dirs[i]);
 	jo_close(&o, ']');
+	if (c->rdt_dirs) {
+		jo_open(&o, "resctrlGroups", '[');
+		for (size_t i = 0; c->rdt_dirs[i]; i++)
+			jo_str(&o, NULL, c->rdt_dirs[i]);
+		jo_close(&o, ']');
+	}
+	if (c->unit) {
+		jo_str(&o, "systemdUnit", c->unit);
+		jo_bool(&o, "systemdUser", c->unit_user);
+	}
 	jo_open(&o, "annotations", '{');
 	for (size_t i = 0; i < c->annotations_count; i++)
 		jo_str(&o, c->annotations[i].key, c->annotations[i].value);
@@ -126,6 +138,36 @@ static void get_cgroups(struct reader *rd, struct ctr *c)
 	c->cgroup_count = count;
 }
 
+/* Absent: the container has none, as most. */
+static void get_rdt(struct reader *rd, struct ctr *c)
+{
+	struct json *n = json_get(rd->doc, "resctrlGroups");
+	size_t count = json_type(n) == JSON_ARRAY ? json_len(n) : n ? SIZE_MAX : 0;
+
+	if (count > CTR_MAX_RDT) {
+		fault(rd, "resctrlGroups", "a short array");
+		return;
+	}
+	c->rdt_dirs = count ? arena_array(rd->a, count + 1, sizeof(*c->rdt_dirs)) : NULL;
+	if (count && !c->rdt_dirs && rd->r == 0)
+		rd->r = err_oom(rd->e);
+	for (size_t i = 0; c->rdt_dirs && i < count; i++) {
+		c->rdt_dirs[i] = copy_string(rd, "resctrlGroups", json_at(n, i));
+		if (c->rdt_dirs[i] && !path_is_clean(c->rdt_dirs[i]))
+			fault(rd, "resctrlGroups", "absolute paths");
+	}
+}
+
+static void get_unit(struct reader *rd, struct ctr *c)
+{
+	if (!json_get(rd->doc, "systemdUnit"))
+		return;
+	c->unit = get_str(rd, "systemdUnit");
+	c->unit_user = get_bool(rd, "systemdUser");
+	if (c->unit && !cg_unit_name_check(c->unit))
+		fault(rd, "systemdUnit", "the name of a scope or slice");
+}
+
 struct annotation_arg {
 	struct reader *rd;
 	struct ctr *c;
@@ -161,19 +203,27 @@ static void get_annotations(struct reader *rd, struct ctr *c)
 	(void)json_each(n, add_annotation, &x);
 }
 
+static pid_t get_pid(struct reader *rd, const char *key)
+{
+	uint64_t pid = get_uint(rd, key);
+
+	if (pid > INT_MAX)
+		fault(rd, key, "a process id");
+	return (pid_t)pid;
+}
+
 static void get_identity(struct reader *rd, struct ctr *c)
 {
-	uint64_t pid = get_uint(rd, "pid");
 	char *id = get_str(rd, "id");
 
 	if (get_uint(rd, "version") != STATE_VERSION)
 		fault(rd, "version", "1");
 	if (id && !str_eq(id, c->id))
 		fault(rd, "id", "the name of its directory");
-	if (pid > INT_MAX)
-		fault(rd, "pid", "a process id");
-	c->pid = (pid_t)pid;
+	c->pid = get_pid(rd, "pid");
 	c->start_time = get_uint(rd, "startTime");
+	c->creator = get_pid(rd, "creator");
+	c->creator_start = get_uint(rd, "creatorStartTime");
 }
 
 int state_decode(const char *text, size_t len, struct ctr *c, struct err *e)
@@ -200,6 +250,8 @@ int state_decode(const char *text, size_t len, struct ctr *c, struct err *e)
 	c->poststop = get_bool(&rd, "poststop");
 	c->no_new_keyring = get_bool(&rd, "noNewKeyring");
 	get_cgroups(&rd, c);
+	get_rdt(&rd, c);
+	get_unit(&rd, c);
 	get_annotations(&rd, c);
 	return rd.r;
 }

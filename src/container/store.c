@@ -38,7 +38,7 @@ static int check_owner(int fd, const char *root, struct err *e)
 		return err_sys(e, errno, "stat state directory \"%s\"", root);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return err_set(e, EPERM,
-			       "state directory \"%s\" belongs to uid %u: choose another with --root",
+			       "state directory \"%s\" belongs to uid %u: choose another --root",
 			       root, st.st_uid);
 	return 0;
 }
@@ -241,16 +241,33 @@ int store_remove(int root_fd, const char *name, int dir_fd, struct err *e)
 }
 
 /* Young ones may lie between their mkdir and their lock. */
-static bool is_stale(int root_fd, const char *name)
+static bool is_stale(int root_fd, const char *name, const char *prefix)
 {
 	struct timespec now;
 	struct stat st;
 
-	if (!str_starts(name, new_prefix) ||
+	if (!str_starts(name, prefix) ||
 	    fstatat(root_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    clock_gettime(CLOCK_REALTIME, &now) < 0)
 		return false;
 	return now.tv_sec - st.st_mtim.tv_sec > 60;
+}
+
+/* Filters on their way into the cache, of writers that died: ".<key>.<pid>". */
+static void remove_stale_filters(int root_fd)
+{
+	AUTO_FD int fd = openat(root_fd, ".cache", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_DIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *ent;
+	int dir_fd;
+
+	if (!d)
+		return;
+	dir_fd = TAKE_FD(fd);
+	while ((ent = readdir(d)))
+		if (!str_eq(ent->d_name, ".") && !str_eq(ent->d_name, "..") &&
+		    is_stale(dir_fd, ent->d_name, "."))
+			(void)unlinkat(dir_fd, ent->d_name, 0);
 }
 
 void store_remove_stale(int root_fd)
@@ -259,13 +276,14 @@ void store_remove_stale(int root_fd)
 	AUTO_DIR DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *ent;
 
+	remove_stale_filters(root_fd);
 	if (!d)
 		return;
 	(void)TAKE_FD(fd);
 	while ((ent = readdir(d))) {
 		AUTO_FD int dir_fd = -EBADF;
 
-		if (is_stale(root_fd, ent->d_name) &&
+		if (is_stale(root_fd, ent->d_name, new_prefix) &&
 		    store_open_dir(root_fd, ent->d_name, 0, &dir_fd, NULL) == 0)
 			(void)store_remove(root_fd, ent->d_name, dir_fd, NULL);
 	}

@@ -3,13 +3,16 @@
  * cay-init, the islander: takes a checked plan and performs its steps, in order. It is
  * the first and only program of cay inside a container: static, no parser, no heap.
  *
- * argv[1] is the number of the fd that holds the plan; everything else is in the plan.
+ * argv[1] is the number of the fd that holds the plan, argv[2] that of the channel to the
+ * planner; everything else is in the plan.
  */
 #include "mech/cgroup/cgroup.h"
 #include "mech/cred/cred.h"
 #include "mech/hooks/hooks.h"
+#include "mech/lsm/lsm.h"
 #include "mech/mount/mount.h"
 #include "mech/ns/ns.h"
+#include "mech/sched/sched.h"
 #include "mech/seccomp/seccomp.h"
 #include "mech/tty/tty.h"
 #include "base/parse.h"
@@ -28,7 +31,7 @@ struct islander {
 	struct island in;
 	struct plan_view view;
 	uint32_t keep_fds;
-	bool timing;
+	bool timing, sealed;
 };
 
 /* The plan's own memory: private and writable, because lists are resolved in place. */
@@ -52,26 +55,36 @@ static int load_plan(struct islander *me, const char *fd_text, struct err *e)
 	if (r < 0)
 		return r;
 	head = bytes;
-	me->in.sock = head->sock;
 	me->keep_fds = head->keep_fds;
 	me->timing = head->timing;
 	return 0;
 }
 
 /* What a careless parent left ignored or blocked is no business of the program's. */
-static void reset_signals(void)
+static int reset_signals(void)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
+	/* EINVAL: SIGKILL, SIGSTOP, and those that libc keeps. */
 	for (int sig = 1; sig < 65; sig++)
-		(void)sigaction(sig, &dfl, NULL);
+		if (sigaction(sig, &dfl, NULL) < 0 && errno != EINVAL)
+			return -errno;
 	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
+}
+
+/* First of all: to die with the planner. */
+static int prepare(struct err *e)
+{
+	int r = prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : reset_signals();
+
+	(void)prctl(PR_SET_NAME, "cay-init");
+	return r < 0 ? err_sys(e, r, "prepare cay-init") : 0;
 }
 
 /* Ask the planner to run a phase; whoever gets no answer has no planner and no future. */
-static int sync_with_planner(struct islander *me, int64_t phase)
+static int sync_with_planner(struct islander *me, int64_t phase, struct err *e)
 {
 	struct msg m = { .kind = MSG_SYNC, .value = (int32_t)phase };
 
@@ -79,17 +92,31 @@ static int sync_with_planner(struct islander *me, int64_t phase)
 	    m.kind != MSG_GO)
 		_exit(EXIT_ORPHANED);
 	/* Committed: from here the container outlives the planner. */
-	if (phase == PHASE_COMMIT)
-		(void)prctl(PR_SET_PDEATHSIG, 0);
+	if (phase == PHASE_COMMIT) {
+		if (prctl(PR_SET_PDEATHSIG, 0) < 0)
+			return err_sys(e, errno, "prctl PR_SET_PDEATHSIG");
+		me->in.pid = m.value;
+	}
 	return 0;
 }
 
-/* Close all but the program's own fds and @keep. */
-static void close_others(const struct islander *me, int keep)
+/* Close all but the program's own fds, @gate and the attributes that wait for their label. */
+static int close_others(const struct islander *me, int gate)
 {
-	if (keep > (int)me->keep_fds)
-		(void)sys_close_range(me->keep_fds, (unsigned int)keep - 1, 0);
-	(void)sys_close_range((unsigned int)keep + 1, ~0U, 0);
+	const int keep[] = { gate, me->in.attr_fd[0], me->in.attr_fd[1] };
+	unsigned int from = me->keep_fds, next;
+	int r = 0;
+
+	do {
+		next = ~0U;
+		for (size_t i = 0; i < ARRAY_LEN(keep); i++)
+			if (keep[i] > 0 && (unsigned int)keep[i] >= from && (unsigned int)keep[i] < next)
+				next = (unsigned int)keep[i];
+		if (next > from)
+			r = sys_close_range(from, next == ~0U ? next : next - 1, 0);
+		from = next + 1;
+	} while (r == 0 && next != ~0U);
+	return r;
 }
 
 /*
@@ -100,10 +127,13 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 {
 	int gate = view_fd(&me->view, (uint32_t)s->u.num.value);
 	struct msg m = { .kind = MSG_READY };
+	int r;
 
 	if (chan_send(me->in.sock, &m, -1) < 0)
 		_exit(EXIT_ORPHANED);
-	close_others(me, gate);
+	r = close_others(me, gate);
+	if (r < 0)
+		return err_sys(e, r, "gate: close what is the planner's");
 	me->in.sock = me->in.proc_fd = me->in.root_fd = -EBADF;
 	me->in.mask_fd = me->in.null_fd = -EBADF;
 	for (;;) {
@@ -133,15 +163,25 @@ static int take_joined_root(struct islander *me, struct err *e)
 	return 0;
 }
 
+/* All is done that was to be done inside. The planner waits for the word, not for the end. */
+static _Noreturn void leave(struct islander *me)
+{
+	struct msg m = { .kind = MSG_READY };
+
+	_exit(chan_send(me->in.sock, &m, -1) < 0 ? EXIT_ORPHANED : 0);
+}
+
 static int apply(struct islander *me, const struct step *s, struct err *e)
 {
 	switch ((enum step_kind)s->kind) {
 	case STEP_SYNC:
-		return sync_with_planner(me, s->u.num.value);
+		return sync_with_planner(me, s->u.num.value, e);
 	case STEP_GATE:
 		return wait_at_gate(me, s, e);
 	case STEP_CHDIR_ROOT:
 		return take_joined_root(me, e);
+	case STEP_LEAVE:
+		leave(me);
 	case STEP_CGROUP_ENTER:
 		return cg_enter(&me->in, s, e);
 	case STEP_PRIVATE:
@@ -160,6 +200,7 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 	case STEP_MOUNT:
 	case STEP_BIND:
 	case STEP_REMOUNT:
+	case STEP_UNMOUNT:
 	case STEP_SYMLINK:
 	case STEP_DEVICE:
 	case STEP_MASK:
@@ -171,7 +212,13 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 	case STEP_HOOK:
 		return hooks_apply(&me->view, s, getpid(), e);
 	case STEP_SECCOMP:
-		return sec_apply(&me->view, s, e);
+		return sec_apply(&me->in, s, e);
+	case STEP_PERSONALITY:
+	case STEP_MEMORY_POLICY:
+		return sched_apply(&me->in, s, e);
+	case STEP_LABEL_OPEN:
+	case STEP_LABEL:
+		return lsm_apply(&me->in, s, e);
 	case STEP_OOM_SCORE:
 	case STEP_WORKDIR:
 	case STEP_LOOKUP:
@@ -193,12 +240,36 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 	case STEP_CGROUP_DEVICES:
 	case STEP_CGROUP_OPEN:
 	case STEP_CLONE:
+	case STEP_SCOPE_START:
+	case STEP_SCOPE_ATTACH:
 	case STEP_MAP_IDS:
 	case STEP_RLIMIT:
+	case STEP_CGROUP_CHECK:
+	case STEP_RDT_GROUP:
+	case STEP_RDT_ENTER:
+	case STEP_NET_DEVICE:
+	case STEP_AFFINITY:
+	case STEP_SCHEDULER:
+	case STEP_IO_PRIORITY:
+	case STEP_PIDFD_SEND:
 	case STEP_KIND_COUNT:
 		break;
 	}
 	return err_set(e, EBADMSG, "step \"%s\" is not the islander's", step_describe(s->kind)->name);
+}
+
+/*
+ * Nothing of ours survives the exec. Done before the filter is there, which may deny the call;
+ * what is opened behind it is closed by its opener.
+ */
+static int seal_fds(struct islander *me, struct err *e)
+{
+	int r = me->sealed ? 0 : sys_close_range(me->keep_fds, ~0U, CLOSE_RANGE_CLOEXEC);
+
+	if (r < 0)
+		return err_sys(e, r, "close the runtime's files at exec");
+	me->sealed = true;
+	return 0;
 }
 
 static int run_steps(struct islander *me, struct err *e)
@@ -209,10 +280,9 @@ static int run_steps(struct islander *me, struct err *e)
 		uint64_t before = me->timing ? sys_now_ns() : 0;
 		int r;
 
-		/* The last act: nothing of ours survives the exec. */
-		if (s->kind == STEP_EXEC)
-			(void)sys_close_range(me->keep_fds, ~0U, CLOSE_RANGE_CLOEXEC);
-		r = apply(me, s, e);
+		r = s->kind == STEP_SECCOMP || s->kind == STEP_EXEC ? seal_fds(me, e) : 0;
+		if (r == 0)
+			r = apply(me, s, e);
 		if (r < 0)
 			return r;
 		if (!me->timing || s->kind == STEP_GATE)
@@ -230,13 +300,16 @@ int main(int argc, char **argv)
 			.null_fd = -EBADF },
 	};
 	struct msg m = { .kind = MSG_ERROR };
+	uint32_t sock;
 	int r;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)prctl(PR_SET_NAME, "cay-init");
-	reset_signals();
 	me.in.plan = &me.view;
-	r = load_plan(&me, argc > 1 ? argv[1] : "", &m.err);
+	me.in.sock = argc > 2 && parse_u32(argv[2], &sock) == 0 ? (int)sock : -EBADF;
+	r = prepare(&m.err);
+	if (r == 0)
+		r = load_plan(&me, argc > 1 ? argv[1] : "", &m.err);
+	if (r < 0 && chan_send(me.in.sock, &m, -1) == 0)
+		return EXIT_FAILED;
 	if (r < 0) {
 		(void)!write(2, m.err.msg, strlen(m.err.msg));
 		(void)!write(2, "\n", 1);

@@ -3,8 +3,12 @@
 
 #include "mech/cgroup/cgroup.h"
 #include "mech/hooks/hooks.h"
+#include "mech/lsm/lsm.h"
 #include "mech/mount/mount_plan.h"
+#include "mech/netdev/netdev.h"
 #include "mech/ns/ns.h"
+#include "mech/rdt/rdt.h"
+#include "mech/sched/sched.h"
 #include "mech/seccomp/seccomp.h"
 #include "mech/tty/tty.h"
 #include "oci/state.h"
@@ -44,11 +48,14 @@ static void credentials(struct compiler *c)
 static int cgroups(struct compiler *c, struct err *e)
 {
 	struct cg_options o = { .id = c->o->id, .optional = c->o->cgroup_optional,
+				.manager = c->o->cgroup_manager,
 				.arena = &c->info->arena };
 	int r = cg_plan(c->s, c->h, &o, c->p, &c->cg, e);
 
 	if (r < 0)
 		return r;
+	c->info->unit = c->cg.unit;
+	c->info->unit_user = c->cg.unit_user;
 	c->info->cgroup_dirs = arena_array(&c->info->arena, c->cg.dirs_count + 1, sizeof(char *));
 	if (!c->info->cgroup_dirs)
 		return err_oom(e);
@@ -92,13 +99,31 @@ static void terminal(struct compiler *c)
 	tty_plan(c->s->process, slot, oci_namespace(c->s, OCI_NS_MOUNT) != NULL, c->p);
 }
 
+/* Both the namespaces and the host are there: interfaces, and the hooks that look at them. */
+static int before_pivot(struct compiler *c, struct err *e)
+{
+	int r;
+
+	if (!c->s->hooks[OCI_HOOK_PRESTART].hooks_count &&
+	    !c->s->hooks[OCI_HOOK_CREATE_RUNTIME].hooks_count &&
+	    !(c->s->linux_ && c->s->linux_->net_devices_count))
+		return 0;
+	plan_add_num(c->p, PHASE_INIT, STEP_SYNC, PHASE_HOOKS);
+	r = netdev_plan(c->s, c->h, c->p, e);
+	if (r == 0)
+		r = hooks(c, OCI_HOOK_PRESTART, PHASE_HOOKS, "creating", e);
+	return r < 0 ? r : hooks(c, OCI_HOOK_CREATE_RUNTIME, PHASE_HOOKS, "creating", e);
+}
+
 static int root_and_mounts(struct compiler *c, struct err *e)
 {
 	struct mnt_options o = { .bundle = c->o->bundle, .no_pivot = c->o->no_pivot,
 				 .kcore = c->h->kcore,
 				 .cgroups = c->cg.views, .cgroups_count = c->cg.views_count };
-	int r = mnt_plan_root(c->s, c->h, &o, c->p, e);
+	int r = lsm_plan_mounts(c->s->linux_, c->h, e);
 
+	if (r == 0)
+		r = mnt_plan_root(c->s, c->h, &o, c->p, e);
 	if (r == 0)
 		r = mnt_plan_mounts(c->s, c->h, &o, c->p, e);
 	if (r == 0)
@@ -106,14 +131,7 @@ static int root_and_mounts(struct compiler *c, struct err *e)
 	if (r < 0)
 		return r;
 	terminal(c);
-	/* The hooks that see both the namespaces and the host run just before the pivot. */
-	if (c->s->hooks[OCI_HOOK_PRESTART].hooks_count ||
-	    c->s->hooks[OCI_HOOK_CREATE_RUNTIME].hooks_count) {
-		plan_add_num(c->p, PHASE_INIT, STEP_SYNC, PHASE_HOOKS);
-		r = hooks(c, OCI_HOOK_PRESTART, PHASE_HOOKS, "creating", e);
-		if (r == 0)
-			r = hooks(c, OCI_HOOK_CREATE_RUNTIME, PHASE_HOOKS, "creating", e);
-	}
+	r = before_pivot(c, e);
 	if (r == 0)
 		r = hooks(c, OCI_HOOK_CREATE_CONTAINER, PHASE_INIT, "creating", e);
 	if (r < 0)
@@ -133,35 +151,51 @@ static void gate(struct compiler *c)
 	plan_add_num(c->p, PHASE_INIT, STEP_GATE, slot);
 }
 
-int compile_process(const struct oci_process *pr, const struct oci_seccomp *sc,
-		    const char *cache_dir, const struct host_facts *h,
-		    const struct cred_context *cred, struct plan *p, struct err *e)
+int compile_prepare(const struct compile_end *x, struct plan *p, struct err *e)
 {
-	int r = cred_plan_enter(pr, h, cred, sc != NULL, p, e);
+	int r = cred_plan_prepare(x->pr, x->cred, p, e);
 
-	if (r == 0 && sc)
-		r = sec_plan(sc, cache_dir, p, e);
-	return r < 0 ? r : cred_plan_drop(pr, h, cred, sc != NULL, p, e);
+	if (r == 0)
+		r = sched_plan_linux(x->lin, p, e);
+	if (r == 0)
+		r = lsm_plan_open(x->pr, x->h, p, e);
+	return r < 0 ? r : sched_plan_process(x->pr, p, e);
+}
+
+int compile_process(const struct compile_end *x, struct plan *p, struct err *e)
+{
+	int r;
+
+	lsm_plan_label(x->pr, x->h, p);
+	r = cred_plan_enter(x->pr, x->h, x->cred, x->sc != NULL, p, e);
+	if (r == 0 && x->sc)
+		r = sec_plan(x->sc, x->state, x->cache_dir, p, e);
+	return r < 0 ? r : cred_plan_drop(x->pr, x->h, x->cred, x->sc != NULL, p, e);
 }
 
 static int process(struct compiler *c, struct err *e)
 {
-	const struct oci_process *pr = c->s->process;
+	const struct oci_state state = { .id = c->o->id, .bundle = c->o->bundle,
+					 .status = c->o->gate ? "created" : "creating",
+					 .annotations = c->s->annotations,
+					 .annotations_count = c->s->annotations_count };
+	const struct compile_end x = { .pr = c->s->process, .lin = c->s->linux_,
+				       .sc = c->s->linux_ ? c->s->linux_->seccomp : NULL,
+				       .state = &state, .cache_dir = c->o->cache_dir, .h = c->h,
+				       .cred = &c->cred };
 	int r;
 
-	if (!pr)
+	if (!x.pr)
 		return err_set(e, EINVAL, "process: missing, there is nothing to run");
-	r = cred_plan_prepare(pr, &c->cred, c->p, e);
+	r = compile_prepare(&x, c->p, e);
 	if (r < 0)
 		return r;
+	compile_pidfd(c->o->pidfd_socket, "standard", c->p);
 	plan_add_num(c->p, PHASE_INIT, STEP_SYNC, PHASE_COMMIT);
 	if (c->o->gate)
 		gate(c);
 	r = hooks(c, OCI_HOOK_START_CONTAINER, PHASE_ENTER, "created", e);
-	if (r < 0)
-		return r;
-	return compile_process(pr, c->s->linux_ ? c->s->linux_->seccomp : NULL, c->o->cache_dir, c->h,
-			       &c->cred, c->p, e);
+	return r < 0 ? r : compile_process(&x, c->p, e);
 }
 
 static int rootfs_path(struct compiler *c, struct err *e)
@@ -173,14 +207,31 @@ static int rootfs_path(struct compiler *c, struct err *e)
 	return c->info->rootfs ? 0 : err_oom(e);
 }
 
-void compile_session(bool no_new_keyring, const char *id, struct plan *p)
+void compile_session(const struct oci_process *pr, bool no_new_keyring, const char *id,
+		     struct plan *p)
 {
 	char name[160];
 
 	plan_add_none(p, PHASE_INIT, STEP_SESSION);
 	(void)snprintf(name, sizeof(name), "_ses.%s", id);
-	if (!no_new_keyring)
-		plan_add_str(p, PHASE_INIT, STEP_KEYRING, name);
+	if (no_new_keyring)
+		return;
+	if (pr)
+		lsm_plan_keys(pr, true, p);
+	plan_add_str(p, PHASE_INIT, STEP_KEYRING, name);
+	if (pr)
+		lsm_plan_keys(pr, false, p);
+}
+
+void compile_pidfd(const char *socket, const char *name, struct plan *p)
+{
+	struct step s = { .kind = STEP_PIDFD_SEND, .phase = PHASE_COMMIT };
+
+	if (!socket)
+		return;
+	s.u.pair.key = plan_str(p, PHASE_COMMIT, name);
+	s.u.pair.value = plan_str(p, PHASE_COMMIT, socket);
+	plan_add(p, &s);
 }
 
 int launch_compile(const struct oci_spec *s, const struct host_facts *h,
@@ -197,13 +248,16 @@ int launch_compile(const struct oci_spec *s, const struct host_facts *h,
 	r = rootfs_path(&c, e);
 	if (r == 0)
 		r = cgroups(&c, e);
+	if (r == 0)
+		r = rdt_plan(s->linux_ ? s->linux_->intel_rdt : NULL, h, o->id, &ret->arena, p,
+			     &ret->rdt_dirs, e);
 	if (r == 0 && s->process)
 		cred_plan_limits(s->process, p);
 	if (r == 0)
 		r = ns_plan(s, h, c.cg.slot, p, e);
 	if (r < 0)
 		return r;
-	compile_session(o->no_new_keyring, o->id, p);
+	compile_session(s->process, o->no_new_keyring, o->id, p);
 	r = root_and_mounts(&c, e);
 	if (r == 0)
 		r = process(&c, e);

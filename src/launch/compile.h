@@ -3,16 +3,44 @@
 
 #include "launch/launch.h"
 #include "mech/cred/cred.h"
+#include "oci/state.h"
 
 /* What the plans of create, run and exec have in common. */
 
-/** compile_session - SESSION, and KEYRING unless declined */
-void compile_session(bool no_new_keyring, const char *id, struct plan *p);
+/**
+ * compile_session - SESSION, and KEYRING unless declined
+ * @pr: whose SELinux label the keyring gets; NULL: none
+ */
+void compile_session(const struct oci_process *pr, bool no_new_keyring, const char *id,
+		     struct plan *p);
+
+/* What the end of every plan depends on. All borrowed. */
+struct compile_end {
+	const struct oci_process *pr;
+	const struct oci_linux *lin;	/* of the container's configuration; may be NULL */
+	const struct oci_seccomp *sc;	/* NULL: no filter */
+	const struct oci_state *state;	/* for a seccomp agent */
+	const char *cache_dir;
+	const struct host_facts *h;
+	const struct cred_context *cred;
+};
 
 /**
- * compile_process - the end of every plan: credentials, filter, program
- * @sc: NULL: no filter
+ * compile_prepare - the end of PHASE_INIT and what PHASE_COMMIT does to the process
+ *
+ * Working directory and look-up, execution domain, memory policy, labels; scheduler and I/O
+ * priority.
  */
-int compile_process(const struct oci_process *pr, const struct oci_seccomp *sc,
-		    const char *cache_dir, const struct host_facts *h,
-		    const struct cred_context *cred, struct plan *p, struct err *e);
+int compile_prepare(const struct compile_end *x, struct plan *p, struct err *e);
+
+/** compile_process - PHASE_ENTER behind the hooks: label, credentials, filter, program */
+int compile_process(const struct compile_end *x, struct plan *p, struct err *e);
+
+/** compile_pidfd - PIDFD_SEND in PHASE_COMMIT; @socket NULL: nothing. @name: as runc calls it */
+void compile_pidfd(const char *socket, const char *name, struct plan *p);
+
+/**
+ * compile_join - the islander is born and enters the container of @o
+ * @cgroup_slot: v2 cgroup it is born in; SLOT_NONE: ours
+ */
+void compile_join(const struct launch_exec_options *o, uint32_t cgroup_slot, struct plan *p);

@@ -3,6 +3,8 @@
 
 #include "mech/cgroup/cgroup.h"
 #include "mech/hooks/hooks.h"
+#include "mech/rdt/rdt.h"
+#include "mech/sched/sched.h"
 #include "mech/tty/tty.h"
 #include "oci/state.h"
 #include "sys/syscalls.h"
@@ -13,7 +15,7 @@
  * exec: the islander is born among us, turns private there, and joins all namespaces of
  * the container at once by its init's pidfd. Nothing of ours is ever traceable from inside.
  */
-static void join(const struct launch_exec_options *o, uint32_t cgroup_slot, struct plan *p)
+void compile_join(const struct launch_exec_options *o, uint32_t cgroup_slot, struct plan *p)
 {
 	uint32_t slot = plan_slot(p);
 
@@ -24,6 +26,8 @@ static void join(const struct launch_exec_options *o, uint32_t cgroup_slot, stru
 	plan_add(p, &(struct step){ .kind = STEP_CLONE, .phase = PHASE_CLONE,
 				    .u.clone = { .flags = 0, .cgroup_slot = cgroup_slot } });
 	plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
+	if (o->unit)
+		cg_plan_attach(o->unit, o->unit_user, p);
 	if (o->namespaces)
 		plan_add(p, &(struct step){ .kind = STEP_SETNS, .phase = PHASE_INIT,
 					    .u.setns = { slot, (uint32_t)o->namespaces } });
@@ -41,6 +45,12 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 				     .setgroups_denied = o->setgroups_denied,
 				     .extra_env = o->extra_env };
 	const struct oci_process *pr = o->process;
+	const struct oci_state state = { .id = o->id, .status = "running", .bundle = o->bundle,
+					 .pid = o->init_pid, .annotations = o->annotations,
+					 .annotations_count = o->annotations_count };
+	const struct compile_end x = { .pr = pr, .lin = o->lin,
+				       .sc = o->lin ? o->lin->seccomp : NULL, .state = &state,
+				       .cache_dir = o->cache_dir, .h = h, .cred = &cred };
 	uint32_t console = SLOT_NONE;
 	size_t ndirs = 0;
 	int r;
@@ -53,8 +63,8 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	p->keep_fds = 3 + o->preserve_fds;
 	ret->namespaces = o->namespaces;
 	cred_plan_limits(pr, p);
-	join(o, cg_plan_join(&h->cgroups, o->cgroup_dirs, ndirs, p), p);
-	compile_session(o->no_new_keyring, o->id, p);
+	compile_join(o, cg_plan_join(&h->cgroups, o->cgroup_dirs, ndirs, p), p);
+	compile_session(pr, o->no_new_keyring, o->id, p);
 	if (pr->terminal && o->console_socket) {
 		console = plan_slot(p);
 		plan_add(p, &(struct step){
@@ -63,11 +73,16 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	}
 	ret->terminal_to_planner = pr->terminal && console == SLOT_NONE;
 	tty_plan(pr, console, false, p);
-	r = cred_plan_prepare(pr, &cred, p, e);
+	r = sched_plan_affinity(pr, p, e);
+	if (r == 0)
+		r = rdt_plan_join(o->lin ? o->lin->intel_rdt : NULL, h, o->id, p, e);
+	if (r == 0)
+		r = compile_prepare(&x, p, e);
 	if (r < 0)
 		return r;
+	compile_pidfd(o->pidfd_socket, "setns", p);
 	plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_COMMIT);
-	r = compile_process(pr, o->seccomp, o->cache_dir, h, &cred, p, e);
+	r = compile_process(&x, p, e);
 	return r < 0 ? r : plan_failed(p) ? err_oom(e) : 0;
 }
 
@@ -91,7 +106,16 @@ int launch_run_hooks(const struct oci_spec *s, enum oci_hook_kind kind, const ch
 	if (text.failed || plan_failed(&p))
 		return err_oom(e);
 	r = plan_view_half(&p.host, NULL, 0, &v, e);
-	for (uint32_t i = 0; r == 0 && i < v.nsteps; i++)
-		r = hooks_apply(&v, &v.steps[i], 0, e);
+	for (uint32_t i = 0; i < v.nsteps && (r == 0 || kind == OCI_HOOK_POSTSTOP); i++) {
+		struct err own;
+		int failed = hooks_apply(&v, &v.steps[i], 0, &own);
+
+		/* The first failure is the one to tell. */
+		if (failed < 0 && r == 0) {
+			r = failed;
+			if (e)
+				*e = own;
+		}
+	}
 	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launch/launch.h"
 
+#include "launch/host.h"
 #include "sys/channel.h"
 #include "sys/unixsock.h"
 
@@ -8,6 +9,7 @@ int launch_open_gate(const char *gate_path, struct err *e)
 {
 	AUTO_FD int fd = unix_connect(gate_path, SOCK_SEQPACKET);
 	struct msg m = { .kind = MSG_START };
+	struct err agent = { 0 };
 	int r;
 
 	if (fd < 0)
@@ -15,10 +17,17 @@ int launch_open_gate(const char *gate_path, struct err *e)
 	r = chan_send(fd, &m, -1);
 	if (r < 0)
 		return err_sys(e, r, "open the gate \"%s\"", gate_path);
-	/* Prices may come first; the end of the channel means that the program runs. */
-	do
+	/* Prices and a request may come first; the end of the channel means that the program runs. */
+	do {
 		r = chan_recv(fd, &m, NULL);
-	while (r > 0 && m.kind == MSG_PRICE);
+		if (r > 0 && m.kind == MSG_LISTENER) {
+			r = host_connect_agent(fd, &m, &agent);
+			/* The code must not be taken for that of a gate where nobody waits. */
+			if (r < 0)
+				return err_set(e, EIO, "%s", agent.msg);
+			r = 1;
+		}
+	} while (r > 0 && (m.kind == MSG_PRICE || m.kind == MSG_LISTENER));
 	if (r < 0)
 		return err_sys(e, r, "gate \"%s\"", gate_path);
 	if (r == 0)

@@ -5,8 +5,12 @@
 #include "mech/cred/cred.h"
 #include "mech/hooks/hooks.h"
 #include "mech/mount/mount.h"
+#include "mech/netdev/netdev.h"
 #include "mech/ns/ns.h"
+#include "mech/rdt/rdt.h"
+#include "mech/sched/sched.h"
 #include "mech/tty/tty.h"
+#include "sys/channel.h"
 #include "sys/unixsock.h"
 
 static int into_slot(struct launch *l, uint32_t slot, int fd)
@@ -41,6 +45,25 @@ static int apply_cgroup(struct launch *l, uint32_t index, struct err *e)
 	return 0;
 }
 
+static int send_pidfd(struct launch *l, const struct step *s, struct err *e)
+{
+	const char *path = view_str(&l->host, s->u.pair.value);
+	const char *name = view_str(&l->host, s->u.pair.key);
+	AUTO_FD int fd = unix_connect(path, SOCK_STREAM);
+	int r = fd < 0 ? fd : chan_send_fd(fd, name, l->pidfd);
+
+	return r < 0 ? err_sys(e, r, "send the pidfd to socket \"%s\"", path) : 0;
+}
+
+/* After most failures systemd may be at it still. */
+static int apply_scope(struct launch *l, uint32_t index, pid_t pid, struct err *e)
+{
+	int r = cg_unit_apply(&l->host, &l->host.steps[index], pid, e);
+
+	l->made[index] = r != -ENOENT && r != -ENOTCONN;
+	return r;
+}
+
 int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *e)
 {
 	const struct step *s = &l->host.steps[index];
@@ -61,24 +84,77 @@ int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *
 	case STEP_CGROUP_SET:
 	case STEP_CGROUP_DEVICES:
 	case STEP_CGROUP_OPEN:
+	case STEP_CGROUP_CHECK:
 		return apply_cgroup(l, index, e);
+	case STEP_CGROUP_ENTER:
+		return cg_move(v, s, in->pid, e);
+	case STEP_SCOPE_START:
+		return apply_scope(l, index, in->pid, e);
+	case STEP_SCOPE_ATTACH:
+		return l->outside ? cg_unit_apply(v, s, in->pid, e) : 0;
 	case STEP_MAP_IDS:
 		return ns_host_map(in, s, e);
 	case STEP_RLIMIT:
 		return cred_host_apply(in, s, e);
 	case STEP_HOOK:
 		return hooks_apply(v, s, in->pid, e);
+	case STEP_NET_DEVICE:
+		return netdev_host_apply(in, s, &l->moves, e);
+	case STEP_RDT_GROUP:
+	case STEP_RDT_ENTER:
+		return rdt_apply(in, s, &l->made[index], e);
+	case STEP_AFFINITY:
+	case STEP_SCHEDULER:
+	case STEP_IO_PRIORITY:
+		return sched_host_apply(in, s, e);
+	case STEP_PIDFD_SEND:
+		return send_pidfd(l, s, e);
 	}
 	return err_set(e, EINVAL, "step \"%s\" is not the planner's", step_describe(s->kind)->name);
 }
 
+/* What was made around the islander, which is dead by now. */
+static void undo_place(struct launch *l)
+{
+	for (uint32_t i = l->host.nsteps; i > 0; i--) {
+		const struct step *s = &l->host.steps[i - 1];
+
+		if (s->phase != PHASE_PLACE || !l->made[i - 1])
+			continue;
+		if (s->kind == STEP_SCOPE_START)
+			(void)cg_unit_stop(view_str(&l->host, s->u.scope.unit), s->u.scope.user,
+					   NULL);
+		else if (s->kind == STEP_CGROUP_MAKE)
+			cg_undo(&l->host, s, l->made[i - 1]);
+		l->made[i - 1] = 0;
+	}
+}
+
+int host_connect_agent(int sock, const struct msg *m, struct err *e)
+{
+	AUTO_FD int fd = unix_connect(m->err.msg, SOCK_STREAM);
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, fd, "linux.seccomp.listenerPath: failed to connect with seccomp agent "
+				      "specified in the seccomp profile \"%.200s\"",
+			       m->err.msg);
+	r = chan_send(sock, &(struct msg){ .kind = MSG_GO }, fd);
+	return r < 0 ? err_sys(e, r, "answer the islander") : 0;
+}
+
 void host_undo(struct launch *l)
 {
+	netdev_undo(l->moves);
+	if (l->made)
+		undo_place(l);
 	while (l->done > 0) {
 		const struct step *s = &l->host.steps[--l->done];
 
 		if (s->kind == STEP_CGROUP_MAKE)
 			cg_undo(&l->host, s, l->made[l->done]);
+		else if (s->kind == STEP_RDT_GROUP)
+			rdt_undo(&l->host, s, l->made[l->done]);
 		else if (s->kind == STEP_LISTEN)
 			(void)unlink(view_str(&l->host, s->u.sock.path));
 	}

@@ -3,6 +3,7 @@
 
 #include "launch/launch.h"
 #include "plan/island.h"
+#include "sys/channel.h"
 
 /*
  * The planner's own steps. struct launch remembers in @made what a step leaves behind, so
@@ -16,6 +17,13 @@
  * Return: 0 or a negative code; a failed step has taken back its own part.
  */
 int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *e);
+
+/**
+ * host_connect_agent - answer MSG_LISTENER: connect to the socket it names and pass it on
+ *
+ * Return: 0; the connection's failure; nothing is answered then.
+ */
+int host_connect_agent(int sock, const struct msg *m, struct err *e);
 
 /** host_undo - take back every step done so far, last first */
 void host_undo(struct launch *l);

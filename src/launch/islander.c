@@ -127,12 +127,13 @@ static int child_fds(const struct islander_birth *b)
 static void __attribute__((noreturn)) child(const struct islander_birth *b)
 {
 	struct msg m = { .kind = MSG_ERROR };
-	char number[16];
+	char number[16], sock[16];
 	char name[] = "cay-init";
-	char *const argv[] = { name, number, NULL }, *const envp[] = { NULL };
+	char *const argv[] = { name, number, sock, NULL }, *const envp[] = { NULL };
 	int r = b->flags & CLONE_NEWUSER ? keep_caps_over_exec() : 0;
 
 	(void)snprintf(number, sizeof(number), "%d", b->plan_fd);
+	(void)snprintf(sock, sizeof(sock), "%d", b->sock);
 	if (r == 0)
 		r = child_fds(b);
 	if (r == 0)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "mech/cgroup/cgroup.h"
 #include "oci/spec.h"
 #include "plan/plan.h"
 #include "sys/host.h"
@@ -25,9 +26,11 @@ struct launch_options {
 	const char *state_dir;	    /* the container's own directory: gate socket; NULL: only printing */
 	const char *cache_dir;	    /* compiled seccomp filters; NULL: no cache */
 	const char *console_socket; /* path of the listener that gets the terminal's outer end */
+	const char *pidfd_socket;   /* path of the listener that gets the first process's pidfd */
 	bool gate;		    /* stop at the gate (create), or go straight on (run) */
 	bool no_pivot, no_new_keyring;
 	bool timing;
+	enum cg_manager cgroup_manager;
 	bool cgroup_optional;	    /* rootless: having no cgroup is no error when nothing was asked */
 	uint32_t preserve_fds;	    /* fds 3 … 3+n-1 go through */
 	char *const *extra_env;	    /* LISTEN_FDS and the like, appended; NULL-terminated */
@@ -37,13 +40,19 @@ struct launch_options {
 struct launch_exec_options {
 	const char *id;			   /* never NULL */
 	const struct oci_process *process;
-	const struct oci_seccomp *seccomp; /* of the container's config; NULL: none */
+	const struct oci_linux *lin; /* of the container's config: filter, personality…; NULL: none */
+	const char *bundle;	     /* this and the annotations: for a seccomp agent */
+	const struct oci_pair *annotations;
+	size_t annotations_count;
 	const char *cache_dir;
 	pid_t init_pid;
 	uint64_t init_start_time;
 	uint64_t namespaces; /* CLONE_NEW* that the container doesn't share with us */
 	char *const *cgroup_dirs; /* NULL-terminated host paths to join */
+	const char *unit; /* of systemd; NULL: none */
+	bool unit_user;
 	const char *console_socket;
+	const char *pidfd_socket;
 	bool no_new_keyring, timing;
 	bool setgroups_denied; /* in the container's user namespace */
 	uint32_t preserve_fds;
@@ -54,6 +63,9 @@ struct launch_exec_options {
 struct launch_info {
 	struct arena arena;
 	char **cgroup_dirs; /* NULL-terminated host paths, made by this container */
+	char *unit;	    /* of systemd, NULL: none */
+	bool unit_user;
+	char **rdt_dirs;    /* resctrl groups to remove with it, inner first; NULL: none */
 	char *rootfs;	    /* absolute host path */
 	uint64_t namespaces; /* CLONE_NEW* new or joined */
 	bool terminal_to_planner; /* launch.console_fd will be set */
@@ -78,11 +90,25 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 			struct plan *p, struct launch_info *ret, struct err *e);
 
 /**
+ * launch_compile_mounts - mounts[] of @s come into a running container, or go from it
+ * @s:      the container's configuration with other mounts
+ * @o:      who the container is, and its bundle
+ * @remove: take what lies at each destination away, the last first
+ *
+ * The plan runs no program: launch_release returns when all is done and the islander leaves.
+ * Return: 0; -EINVAL naming mounts[i]; -EOPNOTSUPP; -ENOMEM.
+ */
+int launch_compile_mounts(const struct oci_spec *s, const struct host_facts *h,
+			  const struct launch_exec_options *o, bool remove, struct plan *p,
+			  struct err *e);
+
+/**
  * launch_run_hooks - run the hooks of one kind on the host (poststart, poststop)
  * @status: "running", "stopped"
  * @pid:    for the state on stdin; 0: left out
  *
- * Return: 0; the error of the first hook that failed, the later ones are not run.
+ * Return: 0; the error of the first hook that failed. Then later poststart hooks are not run;
+ * poststop hooks all are (runtime.md, Lifecycle).
  */
 int launch_run_hooks(const struct oci_spec *s, enum oci_hook_kind kind, const char *id,
 		     const char *bundle, const char *status, pid_t pid, struct err *e);
@@ -94,6 +120,8 @@ struct step_price {
 	uint16_t kind;
 	uint64_t ns;
 };
+
+struct netdev_moves;
 
 /* A launch under way. */
 struct launch {
@@ -108,7 +136,9 @@ struct launch {
 	int32_t *slots;	    /* fd of each slot */
 	uint32_t *made;	    /* what each step of PHASE_HOST left behind: see cg_undo */
 	uint32_t done;	    /* steps of PHASE_HOST to undo */
-	bool gate;	    /* the plan stops at a gate */
+	bool outside;	    /* the islander could not be born in the cgroup: STEP_SCOPE_ATTACH moves it */
+	bool gate;	    /* the plan ends with READY: at a gate, or without a program */
+	struct netdev_moves *moves; /* interfaces to give back, NULL: none */
 	struct buf prices;  /* array of struct step_price, with plan->timing */
 };
 

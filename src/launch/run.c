@@ -3,6 +3,7 @@
 
 #include "launch/host.h"
 #include "launch/islander.h"
+#include "mech/netdev/netdev.h"
 #include "sys/channel.h"
 #include "sys/syscalls.h"
 
@@ -84,6 +85,8 @@ static int plan_memfd(const struct launch *l, int island_sock, struct err *e)
  */
 static bool cgroup_may_fail(const struct launch *l)
 {
+	if (find_step(l, STEP_SCOPE_ATTACH))
+		return true;
 	for (uint32_t i = 0; i < l->host.nsteps; i++)
 		if (l->host.steps[i].kind == STEP_CGROUP_OPEN && l->host.steps[i].u.cgroup.v2)
 			return l->host.steps[i].u.cgroup.optional;
@@ -119,6 +122,7 @@ static int give_birth(struct launch *l, struct err *e)
 	r = islander_clone(&b, &l->pidfd, e);
 	if (r == -EACCES && b.cgroup_fd >= 0 && cgroup_may_fail(l)) {
 		b.cgroup_fd = -EBADF;
+		l->outside = true;
 		r = islander_clone(&b, &l->pidfd, e);
 	}
 	if (r < 0)
@@ -208,6 +212,11 @@ static int attend(struct launch *l, enum msg_kind until, struct err *e)
 			if (r == 0 && until == MSG_SYNC && m.value == PHASE_COMMIT)
 				return 0;
 			break;
+		case MSG_LISTENER:
+			r = host_connect_agent(l->sock, &m, e);
+			if (r < 0)
+				return r;
+			continue;
 		case MSG_READY:
 			if (until == MSG_READY)
 				return 0;
@@ -246,7 +255,7 @@ static int prepare(struct launch *l, struct err *e)
 	for (size_t i = 0; i < p->island.steps.len; i += sizeof(struct step)) {
 		const struct step *s = (const void *)(p->island.steps.data + i);
 
-		l->gate |= s->kind == STEP_GATE;
+		l->gate |= s->kind == STEP_GATE || s->kind == STEP_LEAVE;
 	}
 	l->proc_fd = sys_open_proc();
 	if (l->proc_fd < 0)
@@ -287,7 +296,7 @@ int launch_begin(struct plan *p, struct launch *ret, struct err *e)
 
 int launch_release(struct launch *l, struct err *e)
 {
-	int r = chan_send(l->sock, &(struct msg){ .kind = MSG_GO }, -1);
+	int r = chan_send(l->sock, &(struct msg){ .kind = MSG_GO, .value = l->pid }, -1);
 	sigset_t stop, before;
 
 	if (r < 0)
@@ -317,6 +326,7 @@ void launch_done(struct launch *l)
 			close(l->slots[i]);
 	free(l->slots);
 	free(l->made);
+	netdev_free(l->moves);
 	buf_done(&l->prices);
 	auto_close_fd(&l->sock);
 	auto_close_fd(&l->pidfd);

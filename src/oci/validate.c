@@ -123,9 +123,7 @@ static int validate_process(const struct oci_process *p, struct err *e)
 
 int oci_process_validate(const struct oci_process *p, struct err *e)
 {
-	int r = validate_process(p, e);
-
-	return r < 0 ? r : oci_process_unenforced(p, e);
+	return validate_process(p, e);
 }
 
 /* ---- root, mounts, hooks ---------------------------------------------------------- */
@@ -243,10 +241,5 @@ int oci_spec_validate(const struct oci_spec *s, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	if (s->process) {
-		r = validate_process(s->process, e);
-		if (r < 0)
-			return r;
-	}
-	return oci_spec_unenforced(s, e);
+	return s->process ? validate_process(s->process, e) : 0;
 }

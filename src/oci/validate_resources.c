@@ -119,7 +119,5 @@ int oci_resources_check(const struct oci_resources *res, struct err *e)
 
 int oci_resources_validate(const struct oci_resources *res, struct err *e)
 {
-	int r = oci_resources_check(res, e);
-
-	return r < 0 ? r : oci_resources_unenforced(res, e);
+	return oci_resources_check(res, e);
 }

@@ -23,7 +23,7 @@
 #define NUM_FIELD(name) FIELDS(F(I64, num.value, name))
 #define EXEC_FIELDS                                                                                \
 	FIELDS(F(LIST, exec.argv, "argv"), F(LIST, exec.envp, "env"), F(STR, exec.path, "path"),   \
-	       F(U32, exec.uid, "uid"), F(U32, exec.gid, "gid"))
+	       F(U32, exec.uid, "uid"), F(U32, exec.gid, "gid"), F(OPT32, exec.home, "home"))
 
 static const struct step_desc descs[STEP_KIND_COUNT] = {
 	[STEP_NONE] = { "none", NO_FIELDS },
@@ -47,6 +47,12 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 	[STEP_CGROUP_DEVICES] = { "cgroup-devices",
 				  FIELDS(F(STR, cgroup.dir, "dir"),
 					 F(BLOB, cgroup.value, "program")) },
+	[STEP_SCOPE_START] = { "scope-start",
+			       FIELDS(F(STR, scope.unit, "unit"), F(STR, scope.path, "path"),
+				      F(STR, scope.properties, "properties"),
+				      F(U32, scope.user, "user")) },
+	[STEP_SCOPE_ATTACH] = { "scope-attach", FIELDS(F(STR, scope.unit, "unit"),
+						       F(U32, scope.user, "user")) },
 	[STEP_CLONE] = { "clone", FIELDS(F(HEX64, clone.flags, "flags"),
 					 F(SLOT, clone.cgroup_slot, "cgroup-slot")) },
 	[STEP_MAP_IDS] = { "map-ids", FIELDS(F(STR, idmap.uid_map, "uid-map"),
@@ -54,6 +60,33 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 					     F(OPT32, idmap.helpers, "helpers"),
 					     F(OPT32, idmap.deny_setgroups, "deny-setgroups")) },
 	[STEP_CGROUP_OPEN] = { "cgroup-open", CGROUP_FIELDS },
+	[STEP_CGROUP_CHECK] = { "cgroup-check",
+				FIELDS(F(STR, cgroup.dir, "dir"), F(STR, cgroup.file, "file"),
+				       F(STR, cgroup.value, "value")) },
+	[STEP_RDT_GROUP] = { "rdt-group",
+			     FIELDS(F(STR, rdt.dir, "dir"), F(STR, rdt.schemata, "schemata"),
+				    F(STR, rdt.monitor, "monitor"), F(U32, rdt.make, "make")) },
+	[STEP_RDT_ENTER] = { "rdt-enter", FIELDS(F(STR, rdt.dir, "dir")) },
+	[STEP_NET_DEVICE] = { "net-device", FIELDS(F(STR, netdev.name, "name"),
+						   F(STR, netdev.inner, "inner")) },
+	[STEP_AFFINITY] = { "affinity", FIELDS(F(BLOB, affinity.cpus, "cpus"),
+					       F(U32, affinity.final, "final")) },
+	[STEP_SCHEDULER] = { "scheduler",
+			     FIELDS(F(U32, sched.policy, "policy"), F(I64, sched.nice, "nice"),
+				    F(U32, sched.priority, "priority"),
+				    F(HEX64, sched.flags, "flags"),
+				    F(U64, sched.runtime_ns, "runtime"),
+				    F(U64, sched.deadline_ns, "deadline"),
+				    F(U64, sched.period_ns, "period")) },
+	[STEP_IO_PRIORITY] = { "io-priority", NUM_FIELD("value") },
+	[STEP_PIDFD_SEND] = { "pidfd-send",
+			      FIELDS(F(STR, pair.key, "name"), F(STR, pair.value, "socket")) },
+	[STEP_PERSONALITY] = { "personality", NUM_FIELD("value") },
+	[STEP_MEMORY_POLICY] = { "memory-policy", FIELDS(F(U32, mempolicy.mode, "mode"),
+							 F(BLOB, mempolicy.nodes, "nodes")) },
+	[STEP_LABEL_OPEN] = { "label-open", FIELDS(F(LIST, label.files, "files"),
+						   F(U32, label.lsm, "lsm")) },
+	[STEP_LABEL] = { "label", FIELDS(F(STR, label.value, "value"), F(U32, label.lsm, "lsm")) },
 	[STEP_CGROUP_ENTER] = { "cgroup-enter", CGROUP_FIELDS },
 	[STEP_OOM_SCORE] = { "oom-score", NUM_FIELD("value") },
 	[STEP_RLIMIT] = { "rlimit", FIELDS(F(U32, rlimit.resource, "resource"),
@@ -74,6 +107,7 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 	[STEP_MOUNT] = { "mount", MOUNT_FIELDS },
 	[STEP_BIND] = { "bind", MOUNT_FIELDS },
 	[STEP_REMOUNT] = { "remount", MOUNT_FIELDS },
+	[STEP_UNMOUNT] = { "unmount", TEXT_FIELD("path") },
 	[STEP_SYMLINK] = { "symlink",
 			   FIELDS(F(STR, link.target, "target"), F(STR, link.path, "path")) },
 	[STEP_DEVICE] = { "device",
@@ -110,9 +144,13 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 				       F(HEX64, caps.inheritable, "inheritable"),
 				       F(HEX64, caps.ambient, "ambient")) },
 	[STEP_NO_NEW_PRIVS] = { "no-new-privs", NO_FIELDS },
-	[STEP_SECCOMP] = { "seccomp", FIELDS(F(BLOB, seccomp.filter, "filter"),
-					     F(HEX32, seccomp.flags, "flags")) },
+	[STEP_SECCOMP] = { "seccomp",
+			   FIELDS(F(BLOB, seccomp.filter, "filter"), F(HEX32, seccomp.flags, "flags"),
+				  F(STR, seccomp.listener, "listener"), F(STR, seccomp.head, "head"),
+				  F(STR, seccomp.mid, "mid"), F(STR, seccomp.tail, "tail"),
+				  F(U32, seccomp.state_pid, "state-pid")) },
 	[STEP_EXEC] = { "exec", EXEC_FIELDS },
+	[STEP_LEAVE] = { "leave", NO_FIELDS },
 };
 
 const struct step_desc *step_describe(unsigned int kind)
@@ -125,7 +163,7 @@ const char *phase_name(unsigned int phase)
 	static const char *const names[PHASE_COUNT] = {
 		[PHASE_HOST] = "host",	   [PHASE_CLONE] = "clone", [PHASE_MAP] = "map",
 		[PHASE_HOOKS] = "hooks",   [PHASE_COMMIT] = "commit", [PHASE_INIT] = "init",
-		[PHASE_ENTER] = "enter",
+		[PHASE_ENTER] = "enter",   [PHASE_PLACE] = "place",
 	};
 
 	return phase < PHASE_COUNT ? names[phase] : "?";

@@ -19,6 +19,7 @@ enum phase {
 	PHASE_COMMIT, /* planner, while the islander waits fully prepared */
 	PHASE_INIT,   /* islander: builds the inside */
 	PHASE_ENTER,  /* islander, behind the gate: gives up power and becomes the program */
+	PHASE_PLACE,  /* planner, at the islander's first SYNC of all: cgroups it must live for */
 	PHASE_COUNT
 };
 
@@ -47,14 +48,26 @@ enum step_kind {
 	STEP_CGROUP_SET,      /* cgroup: write value to dir/file */
 	STEP_CGROUP_DEVICES,  /* cgroup: attach the BPF device program in value */
 	STEP_CGROUP_OPEN,     /* cgroup: v1 tasks file or v2 directory → slot */
+	STEP_CGROUP_CHECK,    /* cgroup: refuse value when what dir/file tells has reached it */
+	STEP_RDT_GROUP,	      /* rdt:    make or check a resctrl group */
 	/* PHASE_CLONE */
 	STEP_CLONE,	      /* clone */
+	/* PHASE_PLACE */
+	STEP_SCOPE_START,     /* scope:  systemd makes the unit round the islander */
+	STEP_SCOPE_ATTACH,    /* scope:  systemd moves an islander that could not be born inside */
 	/* PHASE_MAP */
 	STEP_MAP_IDS,	      /* idmap */
+	/* PHASE_HOOKS */
+	STEP_NET_DEVICE,      /* netdev: move a host interface inside; has an undo */
 	/* PHASE_COMMIT */
 	STEP_RLIMIT,	      /* rlimit */
+	STEP_RDT_ENTER,	      /* rdt:    put the islander into the group dir */
+	STEP_AFFINITY,	      /* affinity: of the islander; in PHASE_HOST of the planner itself */
+	STEP_SCHEDULER,	      /* sched */
+	STEP_IO_PRIORITY,     /* num:    class and priority as ioprio_set takes them */
+	STEP_PIDFD_SEND,      /* pair:   name; the socket that gets the process's pidfd under it */
 	/* PHASE_INIT, islander */
-	STEP_CGROUP_ENTER,    /* cgroup: v1: enter dir by the tasks file in slot */
+	STEP_CGROUP_ENTER,    /* cgroup: v1: enter dir by the tasks file in slot; PLACE: be moved */
 	STEP_OOM_SCORE,	      /* num:    value */
 	STEP_PRIVATE,	      /* none:   not dumpable, not traceable by equals */
 	STEP_SYNC,	      /* num:    phase the planner runs meanwhile */
@@ -69,6 +82,7 @@ enum step_kind {
 	STEP_MOUNT,	      /* mount:  new file system */
 	STEP_BIND,	      /* mount:  host tree or path */
 	STEP_REMOUNT,	      /* mount:  attributes or propagation of an existing target */
+	STEP_UNMOUNT,	      /* str:    path in the root, what lies on top there goes */
 	STEP_SYMLINK,	      /* link */
 	STEP_DEVICE,	      /* device */
 	STEP_MASK,	      /* str:    path in the root */
@@ -81,9 +95,13 @@ enum step_kind {
 	STEP_CHDIR_ROOT,      /* none:   exec: confirm root and cwd after joining */
 	STEP_WORKDIR,	      /* workdir: make it when missing, enter it */
 	STEP_LOOKUP,	      /* exec:   resolve and check the program, as its user */
+	STEP_PERSONALITY,     /* num:    PER_* */
+	STEP_MEMORY_POLICY,   /* mempolicy */
+	STEP_LABEL_OPEN,      /* label:  hold one of our own attributes in /proc open */
 	/* both islander phases */
 	STEP_HOOK,	      /* hook */
 	STEP_GATE,	      /* num:    slot of the listening socket */
+	STEP_LABEL,	      /* label:  write the attribute held open */
 	/* PHASE_ENTER */
 	STEP_GROUPS,	      /* groups */
 	STEP_BOUNDING,	      /* caps:   only the bounding set */
@@ -92,6 +110,7 @@ enum step_kind {
 	STEP_NO_NEW_PRIVS,    /* none */
 	STEP_SECCOMP,	      /* seccomp */
 	STEP_EXEC,	      /* exec */
+	STEP_LEAVE,	      /* none:   in place of EXEC: nothing was to be run */
 	STEP_KIND_COUNT
 };
 
@@ -143,6 +162,12 @@ struct step {
 			uint32_t optional; /* a refusal is reported by --debug only */
 			uint32_t v2;
 		} cgroup;
+		struct {
+			struct ref unit;
+			struct ref properties; /* START: lines of "NAME SIGNATURE VALUE" */
+			struct ref path;       /* START: where in its hierarchy the unit must end up */
+			uint32_t user;	       /* the user's service manager, not the system's */
+		} scope;
 		struct {
 			uint64_t flags; /* CLONE_NEW* */
 			uint32_t cgroup_slot;
@@ -221,12 +246,47 @@ struct step {
 		} caps;
 		struct {
 			struct ref filter; /* BLOB of struct sock_filter */
+			struct ref listener; /* path of the agent's socket; absent: no notifications */
+			/* What the agent is told: head, pid, mid, pid of the process, tail. */
+			struct ref head, mid, tail;
 			uint32_t flags;	   /* SECCOMP_FILTER_FLAG_* */
+			uint32_t state_pid; /* the container's first process; 0: this one */
 		} seccomp;
+		struct {
+			uint64_t flags; /* SCHED_FLAG_* */
+			uint64_t runtime_ns, deadline_ns, period_ns;
+			int64_t nice;
+			uint32_t policy; /* SCHED_* */
+			uint32_t priority;
+		} sched;
+		struct {
+			struct ref cpus; /* BLOB: bit mask for sched_setaffinity */
+			uint32_t final;
+		} affinity;
+		struct {
+			struct ref nodes; /* BLOB: bit mask for set_mempolicy; absent: none */
+			uint32_t mode;	  /* MPOL_* with MPOL_F_* */
+		} mempolicy;
+		struct {
+			struct ref name;  /* on the host */
+			struct ref inner; /* inside */
+		} netdev;
+		struct {
+			struct ref dir;
+			struct ref schemata; /* lines, each ended by a newline; absent: none */
+			struct ref monitor; /* words that info/L3_MON/mon_features must hold */
+			uint32_t make;	 /* enum rdt_make */
+		} rdt;
+		struct {
+			struct ref files; /* OPEN: LIST below /proc, the first that exists */
+			struct ref value; /* LABEL: written as it is; "" takes a label back */
+			uint32_t lsm;	  /* enum lsm_kind */
+		} label;
 		struct {
 			struct ref argv, envp; /* LIST */
 			struct ref path;       /* value of PATH, for the look-up */
 			uint32_t uid, gid;     /* LOOKUP: whose right to execute is checked */
+			uint32_t home; /* LOOKUP: find the user's; EXEC: it takes the last env entry's place */
 		} exec;
 		struct {
 			struct ref text;

@@ -215,6 +215,36 @@ static enum cgroup_layout layout_of(const struct host_cgroups *c)
 	return v2 ? CGROUP_V2 : CGROUP_NONE;
 }
 
+/* The first mount of resctrl; @text is mountinfo, not yet cut into pieces. */
+static bool find_resctrl(struct host_facts *f, const char *text)
+{
+	const char *at = text ? strstr(text, " - resctrl ") : NULL;
+
+	if (!at)
+		return true;
+	while (at > text && at[-1] != '\n')
+		at--;
+	for (int field = 0; field < 4 && at; field++)
+		at = strchr(at, ' ') ? strchr(at, ' ') + 1 : NULL;
+	if (!at)
+		return true;
+	f->resctrl = arena_strndup(&f->arena, at, strcspn(at, " "));
+	if (f->resctrl)
+		unescape_octal(f->resctrl);
+	return f->resctrl != NULL;
+}
+
+/* SELinux shows itself by its file system, AppArmor by its switch (proc(5), apparmor(7)). */
+static void gather_modules(struct host_facts *f)
+{
+	struct statfs s;
+	char text[8];
+
+	f->selinux = statfs("/sys/fs/selinux", &s) == 0 && (unsigned long)s.f_type == SELINUX_MAGIC;
+	f->apparmor = sys_read_at(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", text,
+				  sizeof(text)) > 0 && text[0] == 'Y';
+}
+
 static int gather_cgroups(struct host_facts *f, struct err *e)
 {
 	AUTO_BUF struct buf own = { 0 };
@@ -228,6 +258,8 @@ static int gather_cgroups(struct host_facts *f, struct err *e)
 	if (read_text("/proc/self/cgroup", MAX_CGROUP_BYTES, &own) < 0 ||
 	    read_text("/proc/self/mountinfo", MAX_MOUNTINFO_BYTES, &info) < 0)
 		return 0;
+	if (!find_resctrl(f, info.data))
+		return err_oom(e);
 	parse_mountinfo(info.data, mounts);
 	if (!add_own_lines(f, own.data, mounts))
 		return err_oom(e);
@@ -235,7 +267,7 @@ static int gather_cgroups(struct host_facts *f, struct err *e)
 	return 0;
 }
 
-static void gather_caps(struct host_facts *f)
+static int gather_caps(struct host_facts *f, struct err *e)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
@@ -249,12 +281,20 @@ static void gather_caps(struct host_facts *f)
 		if (parse_u32(text, &last) == 0 && last < 64)
 			f->cap_last = last;
 	}
-	if (syscall(SYS_capget, &head, data) == 0)
-		f->caps_effective = data[0].effective | (uint64_t)data[1].effective << 32;
-	for (uint32_t cap = 0; cap <= f->cap_last; cap++)
-		if (prctl(PR_CAPBSET_READ, (unsigned long)cap, 0UL, 0UL, 0UL) == 1)
+	if (syscall(SYS_capget, &head, data) < 0)
+		return err_sys(e, errno, "read our capabilities");
+	f->caps_effective = data[0].effective | (uint64_t)data[1].effective << 32;
+	for (uint32_t cap = 0; cap <= f->cap_last; cap++) {
+		int has = prctl(PR_CAPBSET_READ, (unsigned long)cap, 0UL, 0UL, 0UL);
+
+		/* EINVAL: a kernel that knows fewer. */
+		if (has < 0 && errno != EINVAL)
+			return err_sys(e, errno, "read our bounding set");
+		if (has == 1)
 			f->caps_bounding |= UINT64_C(1) << cap;
+	}
 	f->admin = (f->caps_effective >> CAP_SYS_ADMIN & 1) != 0;
+	return 0;
 }
 
 /* "         0          0 4294967295" is the initial namespace's own map. */
@@ -274,6 +314,26 @@ static bool is_identity_map(const char *path)
 	return n == ARRAY_LEN(want);
 }
 
+/* Lines of uid_map: "inside outside length". Unmapped, or in no namespace of our own: itself. */
+static uid_t outside(uid_t inside)
+{
+	char text[4096], *rest = text, *line;
+
+	if (sys_read_at(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) < 0)
+		return inside;
+	while ((line = next_field(&rest, '\n'))) {
+		uint32_t v[3];
+		size_t n = 0;
+
+		for (char *word; n < ARRAY_LEN(v) && (word = next_field(&line, ' '));)
+			if (*word && parse_u32(word, &v[n++]) < 0)
+				return inside;
+		if (n == ARRAY_LEN(v) && inside >= v[0] && inside - v[0] < v[2])
+			return v[1] + (inside - v[0]);
+	}
+	return inside;
+}
+
 int host_facts_gather(struct host_facts *f, struct err *e)
 {
 	char text[16];
@@ -281,15 +341,24 @@ int host_facts_gather(struct host_facts *f, struct err *e)
 
 	f->euid = geteuid();
 	f->egid = getegid();
-	gather_caps(f);
+	f->outer_uid = outside(f->euid);
+	r = gather_caps(f, e);
+	if (r < 0)
+		return r;
 	f->initial_userns = is_identity_map("/proc/self/uid_map");
 	r = sys_read_at(AT_FDCWD, "/proc/self/setgroups", text, sizeof(text));
 	f->setgroups_denied = r > 0 && str_starts(text, "deny");
 	f->kcore = access("/proc/kcore", F_OK) == 0;
+	gather_modules(f);
 	r = gather_cgroups(f, e);
 	if (r < 0)
 		host_facts_done(f);
 	return r;
+}
+
+bool host_in_userns(void)
+{
+	return !is_identity_map("/proc/self/uid_map");
 }
 
 void host_facts_done(struct host_facts *f)

@@ -47,12 +47,15 @@ struct cgroup_view {
 struct host_facts {
 	uid_t euid;
 	gid_t egid;
+	uid_t outer_uid; /* what euid is outside our user namespace */
 	bool admin;	     /* CAP_SYS_ADMIN effective in our user namespace */
 	bool initial_userns; /* our user namespace maps every id to itself */
 	uint64_t caps_effective, caps_bounding; /* our own */
 	uint32_t cap_last;   /* highest capability the kernel knows */
 	bool setgroups_denied; /* in our user namespace */
 	bool kcore;	     /* /proc/kcore is there */
+	bool selinux, apparmor; /* enabled: labels mean something */
+	char *resctrl;	     /* where that file system is mounted; NULL: nowhere */
 	struct host_cgroups cgroups;
 	struct arena arena;
 };
@@ -64,5 +67,8 @@ struct host_facts {
  * Return: 0 or a negative code. What can't be read reads as absent.
  */
 int host_facts_gather(struct host_facts *f, struct err *e);
+/** host_in_userns - are we in a user namespace other than the first? */
+bool host_in_userns(void);
+
 void host_facts_done(struct host_facts *f);
 #define AUTO_HOST AUTO(host_facts_done)

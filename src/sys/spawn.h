@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/buf.h"
 #include "base/err.h"
 
 #include <stdint.h>
@@ -12,3 +13,16 @@
  * Return: 0 on exit status 0; -ENOENT when it is not installed; -EPERM when it refuses.
  */
 int spawn_helper(const char *program, char *const argv[], struct err *e);
+
+/**
+ * spawn_libexec - run a program of our own, tell it @text on stdin, and take its answer
+ * @name:       beside cay itself, or in libexec/cay
+ * @timeout_ms: it is killed after that
+ * @answer:     what it wrote to stdout, without the newline at the end; set only on success
+ * @e:          the last line it wrote, when it failed
+ *
+ * Return: 0; -ENOENT when it is not installed; -ETIMEDOUT; -ENOTCONN for exit status 3, by which
+ * our programs say that they could not even try; -EPERM for any other but 0.
+ */
+int spawn_libexec(const char *name, char *const argv[], const char *text, int timeout_ms,
+		  struct buf *answer, struct err *e);

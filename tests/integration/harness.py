@@ -129,6 +129,8 @@ _probe = None
 def probe_binary():
     """The static helper program, compiled once a session."""
     global _probe
+    if _probe is None and "CAY_PROBE" in os.environ:
+        return pathlib.Path(os.environ["CAY_PROBE"])
     if _probe is None:
         out = TMP / f"cay-probe-{os.getpid()}"
         subprocess.run(["cc", "-static", "-O1", "-o", str(out), str(HERE / "probe.c")], check=True,
@@ -388,9 +390,16 @@ def our_processes(token):
         if not d.isdigit() or int(d) == os.getpid():
             continue
         p = f"/proc/{d}"
-        if any(t in read(f"{p}/{f}") for f in ("cmdline", "environ", "cgroup", "mountinfo")):
+        if any(t in read(f"{p}/{f}") for f in ("cmdline", "environ", "cgroup", "mountinfo")) \
+                and not inits_zombie(p):
             found.append(int(d))
     return found
+
+
+def inits_zombie(proc_dir):
+    """Dead, and handed over to the host's pid 1, which buries it when it likes."""
+    stat = read(f"{proc_dir}/stat").rpartition(b")")[2].split()
+    return len(stat) > 1 and stat[0] == b"Z" and stat[1] == b"1"
 
 
 def our_mounts(token):
@@ -587,7 +596,7 @@ def normal_mounts(text, masked=()):
     each; cay: one shared empty directory) as long as it is read-only, whether a masked file is
     read-only beside being /dev/null (cay's are), the v2 part of a hybrid cgroup hierarchy, which
     runc 1.1 doesn't mount, whether "ro" lies on the mount or on its file system (the effect is
-    the same), and the mode in the table of a tmpfs (runc changes it after mounting; see
+    the same; runc leaves the tmpfs above v1 cgroups writable, cay does not), and the mode in the table of a tmpfs (runc changes it after mounting; see
     test_a_tmpfs_has_the_mode_of_what_it_covers).
     """
     rows = []
@@ -598,7 +607,7 @@ def normal_mounts(text, masked=()):
             continue
         if r["target"] == "/sys/fs/cgroup/unified":
             continue
-        ro = "ro" if "ro" in r["options"] | r["super"] else "rw"
+        ro = "ro" if "ro" in r["options"] | r["super"] or r["target"] == "/sys/fs/cgroup" else "rw"
         rows.append((r["target"], r["root"], r["type"], r["source"],
                      [ro, *sorted(r["options"] - {"ro", "rw"})], sorted(r["optional"]),
                      sorted(o for o in r["super"] - {"ro", "rw"} if not o.startswith("mode="))))

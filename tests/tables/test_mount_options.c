@@ -43,7 +43,7 @@ static const struct {
 	{ "dirsync", { 0 }, "dirsync" },
 	{ "exec", { .attr_clr = NOEXEC }, "" },
 	{ "idmap", { .idmap = true }, "" },
-	{ "iversion", { 0 }, "i_version" },
+	{ "iversion", { 0 }, "?i_version" },
 	{ "lazytime", { 0 }, "lazytime" },
 	{ "loud", { 0 }, "" },
 	{ "mand", { 0 }, "mand" },

@@ -54,6 +54,8 @@ static int fault;
 static pid_t first, hit_pid;
 static long hit_call = -1;
 static FILE *report;
+static pid_t ended[256]; /* the last that have gone: their birth may be told of after their end */
+static unsigned int ended_next;
 static char own_exe[512];
 
 static void fail(const char *what)
@@ -165,6 +167,14 @@ static bool became_other(struct task *t)
 	return !strstr(exe, "cay-init");
 }
 
+static bool has_ended(pid_t pid)
+{
+	for (size_t i = 0; i < sizeof(ended) / sizeof(*ended); i++)
+		if (ended[i] == pid)
+			return true;
+	return false;
+}
+
 static void event(struct task *t, int status)
 {
 	unsigned long child;
@@ -173,7 +183,7 @@ static void event(struct task *t, int status)
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
 	case PTRACE_EVENT_CLONE:
-		if (ptrace(PTRACE_GETEVENTMSG, t->pid, 0, &child) == 0)
+		if (ptrace(PTRACE_GETEVENTMSG, t->pid, 0, &child) == 0 && !has_ended((pid_t)child))
 			add((pid_t)child, 'i');
 		break;
 	case PTRACE_EVENT_EXEC:
@@ -186,9 +196,9 @@ static void event(struct task *t, int status)
 	resume(t->pid, 0);
 }
 
-static bool finished(bool ended)
+static bool finished(bool over)
 {
-	if (!ended)
+	if (!over)
 		return false;
 	for (size_t i = 0; i < MAX_TASKS; i++)
 		if (tasks[i].pid && !tasks[i].parked)
@@ -200,16 +210,16 @@ static void too_long(int sig)
 {
 	(void)sig;
 	/* Not signal-safe, but this is the end of a test that has failed. */
-	fputs("hang\n", report);
+	fprintf(report, "hang\nhit %ld %d\n", hit_call, hit_pid);
 	fflush(report);
 	_exit(124);
 }
 
 static void loop(void)
 {
-	bool ended = false;
+	bool over = false;
 
-	while (!finished(ended)) {
+	while (!finished(over)) {
 		int status, end = -1;
 		pid_t pid = waitpid(-1, &status, __WALL);
 		struct task *t;
@@ -223,10 +233,11 @@ static void loop(void)
 			end = WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
 			if (pid == first) {
 				fprintf(report, "end %d\n", end);
-				ended = true;
+				over = true;
 			}
 			if (t)
 				t->pid = 0;
+			ended[ended_next++ % (sizeof(ended) / sizeof(*ended))] = pid;
 			continue;
 		}
 		if (!t) /* a child may stop before its parent's event tells of it */

@@ -6,7 +6,8 @@
  *	CAY_TORTURE_HOST=N	the Nth step of the planner (HOST, MAP, HOOKS, COMMIT), as run
  *	CAY_TORTURE_CLONE=1	the clone
  *	CAY_TORTURE_ISLAND=N	the Nth step of the islander: the plan gets one there that it refuses
- *	CAY_TORTURE_REPORT=FILE	gets "alloc N", "host N" and "island N": how many there were
+ *	CAY_TORTURE_REPORT=FILE	gets "alloc N", "host N", "island N": how many there were; and
+ *				"gate N": which of the islander's steps it is
  */
 #include "launch/host.h"
 #include "launch/islander.h"
@@ -27,8 +28,8 @@ int __real_plan_encode(const struct plan *p, const int32_t *slots, int32_t sock,
 int __wrap_plan_encode(const struct plan *p, const int32_t *slots, int32_t sock, struct buf *ret,
 		       struct err *e);
 
-static unsigned long allocs, hosts, islands, fail_alloc;
-static bool fail_on;
+static unsigned long allocs, hosts, islands, gate, fail_alloc;
+static bool fail_on, spared;
 
 static unsigned long number(const char *name)
 {
@@ -55,13 +56,29 @@ __attribute__((destructor)) static void end(void)
 	fail_alloc = 0;
 	f = path ? fopen(path, "we") : NULL;
 	if (f) {
-		fprintf(f, "alloc %lu\nhost %lu\nisland %lu\n", n, hosts, islands);
+		fprintf(f, "alloc %lu\nhost %lu\nisland %lu\ngate %lu\n", n, hosts, islands, gate);
 		fclose(f);
 	}
 }
 
+/* libseccomp 2.5 crashes or turns for ever when its generator gets no memory: not ours to fail. */
+int __real_seccomp_export_bpf(void *ctx, int fd);
+int __wrap_seccomp_export_bpf(void *ctx, int fd);
+
+int __wrap_seccomp_export_bpf(void *ctx, int fd)
+{
+	int r;
+
+	spared = true;
+	r = __real_seccomp_export_bpf(ctx, fd);
+	spared = false;
+	return r;
+}
+
 static bool no_memory(void)
 {
+	if (spared)
+		return false;
 	allocs++;
 	if (fail_alloc == 0 || (fail_on ? allocs < fail_alloc : allocs != fail_alloc))
 		return false;
@@ -106,6 +123,9 @@ int __wrap_plan_encode(const struct plan *p, const int32_t *slots, int32_t sock,
 	struct step *s = (void *)p->island.steps.data;
 
 	islands = p->island.steps.len / sizeof(*s);
+	for (unsigned long i = 0; i < islands; i++)
+		if (s[i].kind == STEP_GATE)
+			gate = i + 1;
 	/* A step of the planner's passes the check of the plan and is refused when its turn comes. */
 	if (n > 0 && n <= islands)
 		s[n - 1] = (struct step){ .kind = STEP_CLONE, .phase = s[n - 1].phase,

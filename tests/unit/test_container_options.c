@@ -221,9 +221,11 @@ static void exec_takes_only_numbers_for_a_user(void **state)
 
 static void exec_stays_inside_the_cgroup(void **state)
 {
-	static const char *const bad[] = { "..", "a/../..", "/../x", "memory:..", "cpu:", "nope:/" };
+	static const char *const bad[] = { "..",	 "a/../..", "/../x",
+					   "memory:..", "cpu:",	    "nope:/" };
 	struct cgroup_hierarchy hier[] = {
-		{ .mount = (char[]){ "/sys/fs/cgroup/memory" }, .controllers = (char[]){ "memory" } },
+		{ .mount = (char[]){ "/sys/fs/cgroup/memory" },
+		  .controllers = (char[]){ "memory" } },
 	};
 	struct host_cgroups h = { .layout = CGROUP_V1, .hierarchies = hier, .count = 1 };
 	char *dirs[] = { (char[]){ "/sys/fs/cgroup/memory/cay-nope" }, NULL };

@@ -11,6 +11,7 @@
 #include "container/store.h"
 #include "sys/syscalls.h"
 
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -27,7 +28,7 @@ static int setup(void **state)
 {
 	static struct fixture f;
 
-	strcpy(f.root, "/tmp/cay-test-XXXXXX");
+	(void)snprintf(f.root, sizeof(f.root), "/tmp/cay-test-XXXXXX");
 	if (!mkdtemp(f.root))
 		return -1;
 	f.root_fd = open(f.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -35,14 +36,20 @@ static int setup(void **state)
 	return f.root_fd < 0 ? -1 : 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	char cmd[128];
 
 	close(f->root_fd);
-	(void)snprintf(cmd, sizeof(cmd), "rm -rf '%s'", f->root);
-	return system(cmd);
+	return nftw(f->root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static char *text(struct ctr *c, const char *s)
@@ -370,6 +377,50 @@ static void a_forced_delete_kills(void **state)
 	assert_false(exists(f, "one"));
 }
 
+/* A create that hangs in a hook: alive, holding the lock, nothing of the container there yet. */
+static pid_t hanging_create(const struct fixture *f, const char *id)
+{
+	AUTO_CTR struct ctr c = CTR_INIT;
+	char name[32], ready;
+	int p[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		fill(&c, f, id);
+		c.cgroup_count = 0;
+		c.cgroup_dirs[0] = NULL;
+		c.creator = getpid();
+		if (sys_start_time(c.creator, &c.creator_start, NULL) < 0 ||
+		    store_new(f->root_fd, name, &c.dir_fd, NULL) < 0 || state_save(&c, NULL) < 0 ||
+		    store_publish(f->root_fd, name, id, NULL) < 0 || write(p[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(p[1]);
+	assert_int_equal(read(p[0], &ready, 1), 1);
+	close(p[0]);
+	return pid;
+}
+
+static void a_forced_delete_ends_a_create_that_hangs(void **state)
+{
+	const struct fixture *f = *state;
+	AUTO_CTR struct ctr c = CTR_INIT;
+	struct err e = { 0 };
+	pid_t pid = hanging_create(f, "one");
+	int status;
+
+	assert_int_equal(ctr_open(f->root, "one", false, &c, NULL), 0);
+	assert_int_equal(ctr_status(&c), CTR_CREATING);
+	assert_int_equal(ctr_delete(f->root, "one", true, &e, &e), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_false(exists(f, "one"));
+}
+
 static void a_dead_create_is_swept_away_and_a_live_one_is_not(void **state)
 {
 	const struct fixture *f = *state;
@@ -428,6 +479,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kill_and_delete_follow_the_state_table, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_forced_delete_kills, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_forced_delete_ends_a_create_that_hangs, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_dead_create_is_swept_away_and_a_live_one_is_not,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_pid_file_is_replaced_in_one_piece, setup,

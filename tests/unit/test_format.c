@@ -2,6 +2,9 @@
 /* The islander's snprintf under another name, held against libc's. */
 #include <stdio.h>
 
+/* clang's fortified stdio.h makes macros of them. */
+#undef vsnprintf
+#undef snprintf
 #define vsnprintf islander_vsnprintf
 #define snprintf islander_snprintf
 int islander_vsnprintf(char *restrict buf, size_t size, const char *restrict fmt, __builtin_va_list ap);

@@ -201,6 +201,11 @@ static void host_trees_are_opened_detached(void **state)
 	plan_add(&p, &s);
 	assert_int_equal(plan_view_half(&p.host, &slot, 1, &v, &e), 0);
 	fd = mnt_host_apply(&v, &v.steps[0], &e);
+	if (fd == -EINVAL) {
+		print_message("needs id-mapped mounts of a tmpfs (Linux 6.3)\n");
+		plan_done(&p);
+		skip();
+	}
 	OK(fd);
 	assert_int_equal(fstatat(fd, "file", &st, 0), 0);
 	assert_int_equal(st.st_uid, 1000);

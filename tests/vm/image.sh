@@ -51,6 +51,11 @@ uncompress_kernel() {
 install_kernel() {
 	local work=$1 root=$2 package
 	package=$(kernel_package)
+	[ -n "$package" ] || { apt-get update -qq >&2; package=$(kernel_package); }
+	if [ -z "$package" ]; then
+		apt-get update -qq >&2
+		package=$(kernel_package)
+	fi
 	[ -n "$package" ] || fail "apt knows no linux-image-cloud-amd64"
 	(cd "$work" && apt-get -qq download -o APT::Sandbox::User=root "$package" >&2)
 	mkdir "$work/kernel.d"

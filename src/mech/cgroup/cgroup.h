@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/json.h"
 #include "oci/spec.h"
 #include "plan/island.h"
 #include "sys/host.h"
@@ -17,20 +18,34 @@
  *   SET      dir/file: each line of value is one write. "a|b" in file are alternatives, the
  *            first that exists gets the matching "x|y" of value
  *   DEVICES  value: BPF_PROG_TYPE_CGROUP_DEVICE program, struct bpf_insn
+ *   CHECK    dir/file tells a number below value, or can't be read
  *   OPEN     dir; slot gets the v1 tasks file or the v2 directory
- *   ENTER    slot: v1, the islander writes itself in
+ *   ENTER    slot: v1, the islander writes itself in; in PHASE_PLACE it is moved
+ *
+ * With systemd as manager all of it happens in PHASE_PLACE, around the waiting islander: a
+ * scope can't be without a process. systemd gets told every limit that it would write itself,
+ * so that it never overwrites ours with its default; the files are written all the same.
  */
+
+/* Who makes the cgroups. */
+enum cg_manager {
+	CG_CGROUPFS, /* we */
+	CG_SYSTEMD,  /* a transient unit, through the helper program cay-systemd */
+	CG_DISABLED, /* nobody: the container stays where its creator is */
+};
 
 /* Values of the step's "optional". */
 enum cg_need {
 	CG_MUST,      /* any failure is an error */
 	CG_MAY_FAIL,  /* any refusal is only reported */
 	CG_MAY_LACK,  /* a missing file or directory is only reported */
+	CG_TRY,	      /* a value that is invalid now is only reported: it is written again */
 };
 
 struct cg_options {
 	const char *id;	 /* container id: the cgroup's name when cgroupsPath is absent */
 	bool optional;	 /* rootless: where no limit was asked for, a refusal is no error */
+	enum cg_manager manager;
 	struct arena *arena; /* owns the result's strings and arrays */
 };
 
@@ -40,12 +55,15 @@ struct cg_result {
 	struct cgroup_view *views; /* for a mount of type "cgroup" */
 	size_t views_count;
 	uint32_t slot; /* v2 directory for STEP_CLONE; SLOT_NONE: none */
+	char *unit; /* systemd: name of the scope or slice; NULL: none */
+	bool unit_user; /* of the user's service manager */
 };
 
 /**
  * cg_plan - the container's cgroups, limits and device rules as steps
  * @s, @h, @o: borrowed
- * @p:   gets MAKE, SET, DEVICES and OPEN in PHASE_HOST, ENTER in PHASE_INIT
+ * @p:   gets MAKE, SET, DEVICES and OPEN in PHASE_HOST, ENTER in PHASE_INIT; systemd: SYNC in
+ *       PHASE_INIT and the rest, with SCOPE_START, in PHASE_PLACE
  * @ret: set only on success
  * @e:   names the JSON path
  *
@@ -55,6 +73,27 @@ struct cg_result {
  */
 int cg_plan(const struct oci_spec *s, const struct host_facts *h, const struct cg_options *o,
 	    struct plan *p, struct cg_result *ret, struct err *e);
+
+/**
+ * cg_plan_update - the steps that change the limits of an existing container
+ * @res:  what is given is changed, the rest stays; devices are not looked at
+ * @dirs: of the state file
+ * @p:    gets CHECK (memory.checkBeforeUpdate on v2) and SET in PHASE_HOST
+ *
+ * Pure. The order is right whether a limit grows or shrinks.
+ * Return: 0; -EINVAL; -EOPNOTSUPP when the host can't enforce a value; -ENOMEM.
+ */
+int cg_plan_update(const struct oci_resources *res, const struct host_facts *h, char *const *dirs,
+		   size_t count, struct plan *p, struct err *e);
+
+/**
+ * cg_update - plan an update and perform it
+ *
+ * Stops at the first step that fails; those before it stay done.
+ * Return: as cg_plan_update and cg_apply; -EBUSY when a limit is reached already.
+ */
+int cg_update(const struct oci_resources *res, const struct host_facts *h, char *const *dirs,
+	      size_t count, struct err *e);
 
 /**
  * cg_plan_join - steps that bring a process of exec into existing cgroups
@@ -91,6 +130,9 @@ void cg_undo(const struct plan_view *v, const struct step *s, uint32_t made);
  * Return: 0; negative code unless the step is optional.
  */
 int cg_enter(const struct island *in, const struct step *s, struct err *e);
+
+/** cg_move - STEP_CGROUP_ENTER in PHASE_PLACE: move @pid into dir; Return: 0 or a negative code */
+int cg_move(const struct plan_view *v, const struct step *s, pid_t pid, struct err *e);
 
 /* ---- Operations on the cgroups of a state file -------------------------------------- */
 
@@ -136,6 +178,67 @@ int cg_remove_empty(char *const *dirs, size_t count);
  * Return: 0; -EOPNOTSUPP when no hierarchy can freeze; -ETIMEDOUT after 2 s.
  */
 int cg_freeze(char *const *dirs, size_t count, bool frozen, struct err *e);
+
+/**
+ * cg_stats - append members cpu, cpuset, memory, pids, blkio and hugetlb to an open object
+ * @dirs: of the state file
+ *
+ * The structure is that of runc's events, on v1 and v2 alike; what the host does not count is
+ * zero or left out.
+ * Return: 0; a negative code when a file that is there can't be read.
+ */
+int cg_stats(char *const *dirs, size_t count, struct json_out *o, struct err *e);
+
+/* Waiting for the OOM killer. */
+struct cg_oom {
+	int fd; /* poll it for POLLIN */
+	int dir_fd, control_fd;
+	bool v2;
+	uint64_t seen; /* v2: kills so far */
+};
+
+#define CG_OOM_INIT { .fd = -EBADF, .dir_fd = -EBADF, .control_fd = -EBADF }
+
+/** cg_oom_watch - @ret: cg_oom_done; Return: 0; -EOPNOTSUPP without a memory cgroup */
+int cg_oom_watch(char *const *dirs, size_t count, struct cg_oom *ret, struct err *e);
+
+/** cg_oom_take - after POLLIN; Return: 1 memory ran out; 0 it was something else; -ENOENT: gone */
+int cg_oom_take(struct cg_oom *o);
+
+void cg_oom_done(struct cg_oom *o);
+#define AUTO_OOM AUTO(cg_oom_done)
+
+/* ---- systemd ------------------------------------------------------------------------ */
+
+/**
+ * cg_unit_apply - STEP_SCOPE_START, STEP_SCOPE_ATTACH
+ * @pid: the islander; it is in the unit on success
+ *
+ * Return: 0; -ENOENT when cay-systemd is not installed; -ETIMEDOUT; -EPERM with what systemd said.
+ */
+int cg_unit_apply(const struct plan_view *v, const struct step *s, pid_t pid, struct err *e);
+
+/**
+ * cg_unit_stop - stop a unit whose processes are dead, forget its failure
+ *
+ * Return: 0, also when there is no such unit (any more); a negative code as cg_unit_apply.
+ */
+int cg_unit_stop(const char *unit, bool user, struct err *e);
+
+/**
+ * cg_unit_update - tell systemd the limits that cg_update is about to write
+ *
+ * Call it first: else the next thing systemd does to the unit brings the old limits back.
+ * Return: 0; a negative code as cg_plan_update and cg_unit_apply.
+ */
+int cg_unit_update(const struct oci_resources *res, const struct host_facts *h, char *const *dirs,
+		   size_t count, const char *unit, bool user, struct err *e);
+
+/** cg_unit_name_check - a name that may stand in a state file: Return: true if it is a scope or slice */
+bool cg_unit_name_check(const char *unit);
+
+/** cg_plan_attach - exec: SYNC, and ATTACH for whoever can't be born in the unit's cgroup */
+void cg_plan_attach(const char *unit, bool user, struct plan *p);
 
 /** cg_is_frozen - Return: 1 frozen or on the way there; 0 not; no freezer is 0 too */
 int cg_is_frozen(char *const *dirs, size_t count);

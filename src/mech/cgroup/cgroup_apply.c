@@ -125,6 +125,26 @@ static int apply_set(const struct plan_view *v, const struct step *s, struct err
 	return write_lines(fd, text, len, where, e);
 }
 
+/* Best effort, as with runc: what can't be read can't be too much. */
+static int apply_check(const struct plan_view *v, const struct step *s, struct err *e)
+{
+	const char *dir = view_str(v, s->u.cgroup.dir), *file = view_str(v, s->u.cgroup.file);
+	const char *value = view_str(v, s->u.cgroup.value);
+	AUTO_FD int fd = dir && file && value ? cg_open_dir(dir) : -EINVAL;
+	uint64_t used, limit;
+	char text[32];
+
+	if (fd < 0 || sys_read_at(fd, file, text, sizeof(text)) < 0)
+		return 0;
+	text[strcspn(text, "\n")] = '\0';
+	if (parse_u64(text, &used) < 0 || parse_u64(value, &limit) < 0 || limit > used)
+		return 0;
+	return err_set(e, EBUSY,
+		       "linux.resources.memory: rejecting memory limit %s <= usage %s "
+		       "(checkBeforeUpdate)",
+		       value, text);
+}
+
 /* ---- DEVICES --------------------------------------------------------------------------- */
 
 static int sys_bpf_call(enum bpf_cmd cmd, union bpf_attr *attr)
@@ -180,6 +200,23 @@ static int apply_open(const struct plan_view *v, const struct step *s, int *ret_
 	return 0;
 }
 
+int cg_move(const struct plan_view *v, const struct step *s, pid_t pid, struct err *e)
+{
+	const char *dir = view_str(v, s->u.cgroup.dir);
+	AUTO_FD int fd = -EBADF;
+	char text[16];
+	int r;
+
+	if (!dir)
+		return err_set(e, EINVAL, "cgroup: incomplete step");
+	(void)snprintf(text, sizeof(text), "%d", pid);
+	fd = cg_open_dir(dir);
+	r = fd < 0 ? fd : sys_write_at(fd, "cgroup.procs", text);
+	if (r < 0 && s->u.cgroup.optional == CG_MUST)
+		return err_sys(e, r, "cgroup: move process %d into %s", pid, dir);
+	return 0;
+}
+
 static bool may_go_on(const struct step *s, int r)
 {
 	switch ((enum cg_need)s->u.cgroup.optional) {
@@ -189,6 +226,8 @@ static bool may_go_on(const struct step *s, int r)
 		return r != -ENOMEM;
 	case CG_MAY_LACK:
 		return r == -ENOENT;
+	case CG_TRY:
+		return r == -EINVAL;
 	}
 	return false;
 }
@@ -206,6 +245,8 @@ int cg_apply(const struct plan_view *v, const struct step *s, uint32_t *ret_made
 		r = apply_set(v, s, e);
 	else if (s->kind == STEP_CGROUP_DEVICES)
 		r = apply_devices(v, s, e);
+	else if (s->kind == STEP_CGROUP_CHECK)
+		r = apply_check(v, s, e);
 	else if (s->kind == STEP_CGROUP_OPEN)
 		r = apply_open(v, s, ret_fd, e);
 	else

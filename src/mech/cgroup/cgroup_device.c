@@ -328,10 +328,10 @@ static void add_v1_sets(struct cg_build *b, const struct cg_place *at, char *lin
 
 static void add_v2_program(struct cg_build *b, const struct cg_place *at, const struct buf *program)
 {
-	struct step s = { .kind = STEP_CGROUP_DEVICES, .phase = PHASE_HOST };
+	struct step s = { .kind = STEP_CGROUP_DEVICES, .phase = (uint8_t)b->phase };
 
-	s.u.cgroup.dir = plan_str(b->p, PHASE_HOST, at->dir);
-	s.u.cgroup.value = plan_blob(b->p, PHASE_HOST, program->data, program->len);
+	s.u.cgroup.dir = plan_str(b->p, b->phase, at->dir);
+	s.u.cgroup.value = plan_blob(b->p, b->phase, program->data, program->len);
 	s.u.cgroup.slot = SLOT_NONE;
 	s.u.cgroup.optional = b->o->optional ? CG_MAY_FAIL : CG_MUST;
 	s.u.cgroup.v2 = 1;

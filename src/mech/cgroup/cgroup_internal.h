@@ -15,6 +15,16 @@ struct cg_place {
 	size_t make_off; /* where its MAKE lies among the steps */
 };
 
+/* What systemd is asked for. */
+struct cg_unit {
+	char *name, *slice;
+	char *path; /* in its hierarchy, below the service manager's own cgroup */
+	char *manager_path; /* cgroup of the service manager: "" or "/user.slice/…" */
+	bool user;
+	bool is_slice; /* the container's cgroup is itself a slice */
+	size_t step_off; /* where SCOPE_START lies among the steps */
+};
+
 struct cg_build {
 	const struct oci_resources *res; /* NULL: none */
 	const struct host_facts *host;
@@ -22,6 +32,9 @@ struct cg_build {
 	struct plan *p;
 	struct cg_place *places;
 	size_t count;
+	enum phase phase; /* of the planner's steps */
+	bool update; /* the cgroups are in use and have values already */
+	struct cg_unit unit; /* systemd only */
 };
 
 /** cg_has_word - is @word one of the words of @list, separated by @sep? @list may be NULL */
@@ -48,6 +61,15 @@ void cg_set(struct cg_build *b, const struct cg_place *at, enum cg_need need, co
 	    const char *value);
 void cg_set_int(struct cg_build *b, const struct cg_place *at, const char *file, int64_t value);
 void cg_set_uint(struct cg_build *b, const struct cg_place *at, const char *file, uint64_t value);
+
+/** cg_try_int - a SET that is said again later: that the kernel calls it invalid now is no error */
+void cg_try_int(struct cg_build *b, const struct cg_place *at, const char *file, int64_t value);
+
+/** cg_check - STEP_CGROUP_CHECK: @limit must be above what @file tells */
+void cg_check(struct cg_build *b, const struct cg_place *at, const char *file, int64_t limit);
+
+/** cg_hierarchy_of - the one that @dir lies in: its mount is the longest prefix; NULL: none */
+const struct cgroup_hierarchy *cg_hierarchy_of(const struct host_cgroups *c, const char *dir);
 
 /** cg_plan_limits - all of linux.resources but the devices; marks the places that are asked for */
 int cg_plan_limits(struct cg_build *b, struct err *e);
@@ -77,6 +99,39 @@ int cg_device_lines(const struct oci_device_rule *rules, size_t count, struct bu
 /** cg_default_rules - what every container may use beside its own rules, as with runc */
 extern const struct oci_device_rule cg_default_rules[];
 extern const size_t cg_default_rules_count;
+
+/**
+ * cg_unit_names - unit, slice and path from linux.cgroupsPath "slice:prefix:name", by runc's rules
+ *
+ * Return: 0; -EINVAL.
+ */
+int cg_unit_names(const struct oci_spec *s, struct cg_build *b, struct err *e);
+
+/** cg_unit_add_start - SCOPE_START; its properties come with cg_unit_finish, when the SETs are known */
+void cg_unit_add_start(struct cg_build *b);
+
+/**
+ * cg_unit_finish - the properties: of the SETs, of annotations org.systemd.property.*
+ *
+ * Return: 0; -EINVAL names the annotation; -ENOMEM.
+ */
+int cg_unit_finish(const struct oci_spec *s, struct cg_build *b, struct err *e);
+
+/**
+ * cg_property_of_file - what systemd calls the limit in a control file
+ * @out: gets a line for each property; nothing when systemd has none
+ */
+void cg_property_of_file(const char *file, bool v2, const char *value, struct buf *out);
+
+/**
+ * cg_property_of_annotation - a property in GVariant's text form
+ * @name:  behind "org.systemd.property."; "…Sec" becomes "…USec"
+ * @value: "'text'", "true", "7" (int32), "uint64 7", "['a', 'b']", "@as []"
+ * @out:   gets one line
+ *
+ * Return: 0; -EINVAL.
+ */
+int cg_property_of_annotation(const char *name, const char *value, struct buf *out, struct err *e);
 
 /** cg_make - STEP_CGROUP_MAKE; see cg_apply */
 int cg_make(const struct plan_view *v, const struct step *s, uint32_t *ret_made, struct err *e);

@@ -27,9 +27,13 @@ static int not_on_v2(const char *field, struct err *e)
 }
 
 /* swap counts memory and swap together, as v1 does. */
-static int check_swap(const struct oci_memory *m, struct err *e)
+static int check_swap(const struct cg_build *b, const struct cg_place *at,
+		      const struct oci_memory *m, struct err *e)
 {
 	if (!given(m->swap) || m->swap.v < 0)
+		return 0;
+	/* What v1 is told for both together can change alone. */
+	if (b->update && !at->h->v2 && !given(m->limit))
 		return 0;
 	if (!given(m->limit) || m->limit.v < 0)
 		return err_set(e, EINVAL,
@@ -42,18 +46,40 @@ static int check_swap(const struct oci_memory *m, struct err *e)
 	return 0;
 }
 
-/* The kernel wants limit <= memsw at every moment; both of a new cgroup are unlimited. */
+/*
+ * The kernel wants limit <= memsw at every moment; both of a new cgroup are unlimited. Going
+ * down the limit comes first, going up the other: tried first and said again, it is right
+ * either way, whatever the values were.
+ */
 static void memory_limits_v1(struct cg_build *b, const struct cg_place *at,
 			     const struct oci_memory *m)
 {
-	static const char memsw[] = "memory.memsw.limit_in_bytes";
+	static const char memsw[] = "memory.memsw.limit_in_bytes", limit[] = "memory.limit_in_bytes";
+	bool finite = given(m->swap) && m->swap.v > 0;
 
-	if (given(m->limit))
-		cg_set_int(b, at, "memory.limit_in_bytes", m->limit.v);
-	if (given(m->swap) && m->swap.v > 0)
-		cg_set_int(b, at, memsw, m->swap.v);
-	else if (given(m->swap) || (given(m->limit) && m->limit.v < 0))
+	if (!finite && (given(m->swap) || (given(m->limit) && m->limit.v < 0)))
 		cg_set(b, at, CG_MAY_LACK, memsw, "-1");
+	if (given(m->limit) && finite && b->update)
+		cg_try_int(b, at, limit, m->limit.v);
+	else if (given(m->limit))
+		cg_set_int(b, at, limit, m->limit.v);
+	if (finite)
+		cg_set_int(b, at, memsw, m->swap.v);
+	if (given(m->limit) && finite && b->update)
+		cg_set_int(b, at, limit, m->limit.v);
+}
+
+/* v1 refuses a limit that is reached already; on v2 somebody would be killed for it. */
+static void memory_checks_v2(struct cg_build *b, const struct cg_place *at,
+			     const struct oci_memory *m)
+{
+	const struct opt_i64 limits[] = { m->swap, m->limit };
+
+	if (!b->update || !m->check_before_update.v)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		if (limits[i].set && limits[i].v > 0)
+			cg_check(b, at, "memory.current", limits[i].v);
 }
 
 static void memory_limits_v2(struct cg_build *b, const struct cg_place *at,
@@ -108,14 +134,16 @@ int cg_plan_memory(struct cg_build *b, const struct oci_memory *m, struct err *e
 		return 0;
 	r = cg_need(b, "memory", "memory", &at, e);
 	if (r == 0)
-		r = check_swap(m, e);
+		r = check_swap(b, at, m, e);
 	if (r < 0)
 		return r;
 	if (at->h->v2) {
 		r = memory_v2_refusals(m, e);
-		if (r == 0)
-			memory_limits_v2(b, at, m);
-		return r;
+		if (r < 0)
+			return r;
+		memory_checks_v2(b, at, m);
+		memory_limits_v2(b, at, m);
+		return 0;
 	}
 	/* Only an empty cgroup takes it. */
 	if (m->use_hierarchy.set)
@@ -132,22 +160,51 @@ int cg_plan_memory(struct cg_build *b, const struct oci_memory *m, struct err *e
 	return 0;
 }
 
-static void cpu_v1(struct cg_build *b, const struct cg_place *at, const struct oci_cpu *c)
+/* While cpu.idle is 1 a share can't be written, and 1 makes it meaningless. */
+static void cpu_share_and_idle(struct cg_build *b, const struct cg_place *at, const struct oci_cpu *c,
+			       const char *file, uint64_t share)
 {
-	if (given_u(c->shares))
-		cg_set_uint(b, at, "cpu.shares", c->shares.v);
+	bool busy = c->idle.set && c->idle.v == 0 && b->update;
+
+	if (busy)
+		cg_set(b, at, CG_MAY_LACK, "cpu.idle", "0");
+	if (given_u(c->shares) && given(c->idle))
+		cg_try_int(b, at, file, (int64_t)share);
+	else if (given_u(c->shares))
+		cg_set_uint(b, at, file, share);
 	if (given(c->idle))
 		cg_set_int(b, at, "cpu.idle", c->idle.v);
-	/* A runtime or quota is checked against the period in force. */
-	if (given_u(c->realtime_period_us))
+}
+
+/*
+ * A runtime, a quota and a burst are checked against what is in force of the others. In a new
+ * cgroup one order is right; in an old one, what may be too early is tried and said again.
+ */
+static void cpu_v1(struct cg_build *b, const struct cg_place *at, const struct oci_cpu *c)
+{
+	bool rt_again = b->update && given_u(c->realtime_period_us) && given(c->realtime_runtime_us);
+	bool again = b->update && given_u(c->period_us) && given(c->quota_us);
+
+	cpu_share_and_idle(b, at, c, "cpu.shares", c->shares.v);
+	if (rt_again)
+		cg_try_int(b, at, "cpu.rt_period_us", (int64_t)c->realtime_period_us.v);
+	else if (given_u(c->realtime_period_us))
 		cg_set_uint(b, at, "cpu.rt_period_us", c->realtime_period_us.v);
 	if (given(c->realtime_runtime_us))
 		cg_set_int(b, at, "cpu.rt_runtime_us", c->realtime_runtime_us.v);
-	if (given_u(c->period_us))
+	if (rt_again)
+		cg_set_uint(b, at, "cpu.rt_period_us", c->realtime_period_us.v);
+	if (b->update && c->burst_us.set)
+		cg_try_int(b, at, "cpu.cfs_burst_us", (int64_t)c->burst_us.v);
+	if (again)
+		cg_try_int(b, at, "cpu.cfs_period_us", (int64_t)c->period_us.v);
+	else if (given_u(c->period_us))
 		cg_set_uint(b, at, "cpu.cfs_period_us", c->period_us.v);
 	if (given(c->quota_us))
 		cg_set_int(b, at, "cpu.cfs_quota_us", c->quota_us.v);
-	if (given_u(c->burst_us))
+	if (again)
+		cg_set_uint(b, at, "cpu.cfs_period_us", c->period_us.v);
+	if (given_u(c->burst_us) || (b->update && c->burst_us.set))
 		cg_set_uint(b, at, "cpu.cfs_burst_us", c->burst_us.v);
 }
 
@@ -168,10 +225,10 @@ static int cpu_v2(struct cg_build *b, const struct cg_place *at, const struct oc
 
 	if (given_u(c->realtime_period_us) || given(c->realtime_runtime_us))
 		return not_on_v2("cpu.realtimeRuntime", e);
-	if (given(c->idle))
-		cg_set_int(b, at, "cpu.idle", c->idle.v);
-	if (given_u(c->shares))
-		cg_set_uint(b, at, "cpu.weight", weight_of_shares(c->shares.v));
+	cpu_share_and_idle(b, at, c, "cpu.weight", weight_of_shares(c->shares.v));
+	/* A burst may not be above the quota, neither the old nor the new one. */
+	if (b->update && c->burst_us.set)
+		cg_try_int(b, at, "cpu.max.burst", (int64_t)c->burst_us.v);
 	if (given(c->quota_us) || given_u(c->period_us)) {
 		uint64_t period = given_u(c->period_us) ? c->period_us.v : 100000;
 
@@ -182,7 +239,7 @@ static int cpu_v2(struct cg_build *b, const struct cg_place *at, const struct oc
 			(void)snprintf(text, sizeof(text), "max %llu", (unsigned long long)period);
 		cg_set(b, at, CG_MUST, "cpu.max", text);
 	}
-	if (given_u(c->burst_us))
+	if (given_u(c->burst_us) || (b->update && c->burst_us.set))
 		cg_set_uint(b, at, "cpu.max.burst", c->burst_us.v);
 	return 0;
 }
@@ -195,7 +252,8 @@ int cg_plan_cpu(struct cg_build *b, const struct oci_cpu *c, struct err *e)
 
 	if (given_u(c->shares) || given(c->quota_us) || given_u(c->period_us) ||
 	    given_u(c->realtime_period_us) || given(c->realtime_runtime_us) ||
-	    given(c->idle) || given_u(c->burst_us)) {
+	    given(c->idle) || given_u(c->burst_us) ||
+	    (b->update && (c->idle.set || c->burst_us.set))) {
 		r = cg_need(b, "cpu", "cpu", &at, e);
 		if (r < 0)
 			return r;

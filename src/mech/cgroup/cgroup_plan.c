@@ -49,11 +49,11 @@ int cg_need(struct cg_build *b, const char *name, const char *field, struct cg_p
 void cg_set(struct cg_build *b, const struct cg_place *at, enum cg_need need, const char *file,
 	    const char *value)
 {
-	struct step s = { .kind = STEP_CGROUP_SET, .phase = PHASE_HOST };
+	struct step s = { .kind = STEP_CGROUP_SET, .phase = (uint8_t)b->phase };
 
-	s.u.cgroup.dir = plan_str(b->p, PHASE_HOST, at->dir);
-	s.u.cgroup.file = plan_str(b->p, PHASE_HOST, file);
-	s.u.cgroup.value = plan_str(b->p, PHASE_HOST, value);
+	s.u.cgroup.dir = plan_str(b->p, b->phase, at->dir);
+	s.u.cgroup.file = plan_str(b->p, b->phase, file);
+	s.u.cgroup.value = plan_str(b->p, b->phase, value);
 	s.u.cgroup.slot = SLOT_NONE;
 	s.u.cgroup.optional = need;
 	s.u.cgroup.v2 = at->h->v2;
@@ -66,6 +66,25 @@ void cg_set_int(struct cg_build *b, const struct cg_place *at, const char *file,
 
 	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
 	cg_set(b, at, CG_MUST, file, at->h->v2 && value < 0 ? "max" : text);
+}
+
+void cg_try_int(struct cg_build *b, const struct cg_place *at, const char *file, int64_t value)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
+	cg_set(b, at, CG_TRY, file, text);
+}
+
+void cg_check(struct cg_build *b, const struct cg_place *at, const char *file, int64_t limit)
+{
+	struct step s = { .kind = STEP_CGROUP_CHECK, .phase = (uint8_t)b->phase };
+
+	s.u.cgroup.dir = plan_str(b->p, b->phase, at->dir);
+	s.u.cgroup.file = plan_str(b->p, b->phase, file);
+	s.u.cgroup.value = plan_strf(b->p, b->phase, "%lld", (long long)limit);
+	s.u.cgroup.slot = SLOT_NONE;
+	plan_add(b->p, &s);
 }
 
 void cg_set_uint(struct cg_build *b, const struct cg_place *at, const char *file, uint64_t value)
@@ -143,6 +162,28 @@ static int place(const struct cg_options *o, const struct cgroup_hierarchy *h, c
 	return ret->dir ? 0 : err_oom(e);
 }
 
+static int place_units(const struct oci_spec *s, struct cg_build *b, struct err *e)
+{
+	const struct host_cgroups *c = &b->host->cgroups;
+	int r = cg_unit_names(s, b, e);
+
+	if (r < 0)
+		return r;
+	b->places = arena_array(b->o->arena, c->count + 1, sizeof(*b->places));
+	if (!b->places)
+		return err_oom(e);
+	for (; b->count < c->count; b->count++) {
+		struct cg_place *at = &b->places[b->count];
+
+		at->h = &c->hierarchies[b->count];
+		at->dir = arena_printf(b->o->arena, "%s%s%s", at->h->mount, b->unit.manager_path,
+				       b->unit.path);
+		if (!at->dir)
+			return err_oom(e);
+	}
+	return 0;
+}
+
 static int place_all(const struct oci_spec *s, struct cg_build *b, struct err *e)
 {
 	const struct host_cgroups *c = &b->host->cgroups;
@@ -173,19 +214,21 @@ static void add_makes(struct cg_build *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct cg_place *at = &b->places[i];
-		struct step s = { .kind = STEP_CGROUP_MAKE, .phase = PHASE_HOST };
+		/* systemd is at home on v2; of v1 it knows a part, and takes what it finds. */
+		struct step s = { .kind = at->h->v2 && b->unit.name ? STEP_NONE : STEP_CGROUP_MAKE, .phase = (uint8_t)b->phase };
 		const char *value = at->h->v2 ? at->h->offered : NULL;
 
 		if (!at->h->v2 && cg_has_word(at->h->controllers, "cpuset", ','))
 			value = "cpuset";
-		s.u.cgroup.dir = plan_str(b->p, PHASE_HOST, at->dir);
-		s.u.cgroup.file = plan_str(b->p, PHASE_HOST, at->h->mount);
-		s.u.cgroup.value = plan_str(b->p, PHASE_HOST, value);
+		s.u.cgroup.dir = plan_str(b->p, b->phase, at->dir);
+		s.u.cgroup.file = plan_str(b->p, b->phase, at->h->mount);
+		s.u.cgroup.value = plan_str(b->p, b->phase, value);
 		s.u.cgroup.optional = b->o->optional ? CG_MAY_FAIL : CG_MUST;
 		s.u.cgroup.v2 = at->h->v2;
 		s.u.cgroup.slot = SLOT_NONE;
 		at->make_off = b->p->host.steps.len;
-		plan_add(b->p, &s);
+		if (s.kind != STEP_NONE)
+			plan_add(b->p, &s);
 	}
 }
 
@@ -197,7 +240,7 @@ static void insist_on_asked(struct cg_build *b)
 	for (size_t i = 0; i < b->count; i++) {
 		char *at = b->p->host.steps.data + b->places[i].make_off;
 
-		if (!b->places[i].asked)
+		if (!b->places[i].asked || (b->places[i].h->v2 && b->unit.name))
 			continue;
 		memcpy(&s, at, sizeof(s));
 		s.u.cgroup.optional = CG_MUST;
@@ -231,11 +274,11 @@ static void add_entry(struct plan *p, const char *dir, bool v2, enum cg_need nee
 	plan_add(p, &s);
 }
 
-/* The hierarchy whose mount is the longest prefix: v1 mounts may lie below a v2 one. */
-static bool is_v2(const struct host_cgroups *c, const char *dir)
+/* v1 mounts may lie below a v2 one. */
+const struct cgroup_hierarchy *cg_hierarchy_of(const struct host_cgroups *c, const char *dir)
 {
+	const struct cgroup_hierarchy *found = NULL;
 	size_t best = 0;
-	bool v2 = false;
 
 	for (size_t i = 0; i < c->count; i++) {
 		const char *mount = c->hierarchies[i].mount, *rest = str_after(dir, mount);
@@ -243,9 +286,16 @@ static bool is_v2(const struct host_cgroups *c, const char *dir)
 		if (!rest || (*rest != '/' && *rest != '\0') || strlen(mount) <= best)
 			continue;
 		best = strlen(mount);
-		v2 = c->hierarchies[i].v2;
+		found = &c->hierarchies[i];
 	}
-	return v2;
+	return found;
+}
+
+static bool is_v2(const struct host_cgroups *c, const char *dir)
+{
+	const struct cgroup_hierarchy *h = cg_hierarchy_of(c, dir);
+
+	return h && h->v2;
 }
 
 uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t count, struct plan *p)
@@ -255,6 +305,32 @@ uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t co
 	for (size_t i = 0; i < count; i++)
 		add_entry(p, dirs[i], is_v2(c, dirs[i]), CG_MUST, &slot);
 	return slot;
+}
+
+static void add_moves(struct cg_build *b)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct cg_place *at = &b->places[i];
+		struct step s = { .kind = STEP_CGROUP_ENTER, .phase = (uint8_t)b->phase };
+
+		if (at->h->v2 && !b->unit.is_slice)
+			continue;
+		s.u.cgroup.dir = plan_str(b->p, b->phase, at->dir);
+		s.u.cgroup.slot = SLOT_NONE;
+		s.u.cgroup.optional = b->o->optional && !at->asked ? CG_MAY_FAIL : CG_MUST;
+		s.u.cgroup.v2 = at->h->v2;
+		plan_add(b->p, &s);
+	}
+}
+
+void cg_plan_attach(const char *unit, bool user, struct plan *p)
+{
+	struct step s = { .kind = STEP_SCOPE_ATTACH, .phase = PHASE_PLACE };
+
+	s.u.scope.unit = plan_str(p, PHASE_PLACE, unit);
+	s.u.scope.user = user;
+	plan_add(p, &s);
+	plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_PLACE);
 }
 
 static int fill_view(struct arena *a, const struct cg_place *at, bool v2_host,
@@ -276,7 +352,7 @@ static int fill_result(const struct cg_build *b, uint32_t slot, struct cg_result
 		       struct err *e)
 {
 	struct arena *a = b->o->arena;
-	struct cg_result r = { .slot = slot };
+	struct cg_result r = { .slot = slot, .unit = b->unit.name, .unit_user = b->unit.user };
 	bool v2_host = b->host->cgroups.layout == CGROUP_V2;
 
 	r.dirs = arena_array(a, b->count + 1, sizeof(*r.dirs));
@@ -292,34 +368,69 @@ static int fill_result(const struct cg_build *b, uint32_t slot, struct cg_result
 	return 0;
 }
 
+/* What was asked for can't be had without a cgroup; device rules alone are everywhere. */
+static int without_cgroup(const struct oci_resources *res, struct cg_result *ret, struct err *e)
+{
+	const char *field = NULL;
+
+	if (res && (res->memory || res->cpu || res->pids_limit.v > 0))
+		field = res->memory ? "memory" : res->cpu ? "cpu" : "pids";
+	else if (res && (res->block_io || res->hugepage_limits_count || res->unified_count))
+		field = res->block_io ? "blockIO" : res->unified_count ? "unified" : "hugepageLimits";
+	if (field)
+		return err_set(e, EOPNOTSUPP,
+			       "linux.resources.%s: needs a cgroup, but the cgroup manager is disabled",
+			       field);
+	*ret = (struct cg_result){ .slot = SLOT_NONE };
+	return 0;
+}
+
+static void add_entries(struct cg_build *b, uint32_t *ret_slot)
+{
+	if (b->unit.name) {
+		add_moves(b);
+		plan_add_num(b->p, PHASE_INIT, STEP_SYNC, PHASE_PLACE);
+		return;
+	}
+	for (size_t i = 0; i < b->count; i++) {
+		const struct cg_place *at = &b->places[i];
+
+		add_entry(b->p, at->dir, at->h->v2,
+			  b->o->optional && !at->asked ? CG_MAY_FAIL : CG_MUST, ret_slot);
+	}
+}
+
 int cg_plan(const struct oci_spec *s, const struct host_facts *h, const struct cg_options *o,
 	    struct plan *p, struct cg_result *ret, struct err *e)
 {
+	bool systemd = o->manager == CG_SYSTEMD;
 	struct cg_build b = { .res = s->linux_ ? s->linux_->resources : NULL,
 			      .host = h,
 			      .o = o,
-			      .p = p };
+			      .p = p,
+			      .phase = systemd ? PHASE_PLACE : PHASE_HOST };
 	uint32_t slot = SLOT_NONE;
 	int r;
 
-	r = place_all(s, &b, e);
+	if (o->manager == CG_DISABLED)
+		return without_cgroup(b.res, ret, e);
+	r = systemd ? place_units(s, &b, e) : place_all(s, &b, e);
 	if (r < 0)
 		return r;
 	add_makes(&b);
+	if (systemd)
+		cg_unit_add_start(&b);
 	r = cg_plan_devices(&b, e);
 	if (r == 0)
 		r = cg_plan_limits(&b, e);
+	if (r == 0 && systemd)
+		r = cg_unit_finish(s, &b, e);
 	if (r < 0)
 		return r;
 	if (plan_failed(p))
 		return err_oom(e);
 	insist_on_asked(&b);
-	for (size_t i = 0; i < b.count; i++) {
-		const struct cg_place *at = &b.places[i];
-
-		add_entry(p, at->dir, at->h->v2, o->optional && !at->asked ? CG_MAY_FAIL : CG_MUST,
-			  &slot);
-	}
+	add_entries(&b, &slot);
 	if (plan_failed(p))
 		return err_oom(e);
 	return fill_result(&b, slot, ret, e);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/cred/cred.h"
 
+#include "mech/cred/home.h"
 #include "sys/syscalls.h"
 
 #include <linux/capability.h>
@@ -11,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { PATH_BYTES = 4096, CAP_WORDS = 2 };
+enum { PATH_BYTES = 4096, CAP_WORDS = 2, HOME_PREFIX = 5 };
 
 /* A directory joined or inherited from outside has no path inside: getcwd then says so. */
 static int check_inside(const char *path, struct err *e)
@@ -139,6 +140,10 @@ static int apply_lookup(struct island *in, const struct step *s, struct err *e)
 	r = search(in->plan, s, false, found);
 	(void)setfsuid((uid_t)uid);
 	(void)setfsgid((gid_t)gid);
+	if (s->u.exec.home) {
+		memcpy(in->home, "HOME=", HOME_PREFIX);
+		home_find(in->root_fd, s->u.exec.uid, in->home + HOME_PREFIX);
+	}
 	return r < 0 ? not_runnable(in->plan, s, r, e) : 0;
 }
 
@@ -146,6 +151,9 @@ static int apply_exec(struct island *in, const struct step *s, struct err *e)
 {
 	char found[PATH_BYTES];
 
+	/* The list is in our private copy of the plan; its last entry keeps the place. */
+	if (s->u.exec.home && s->u.exec.envp.len > 0)
+		((char **)(uintptr_t)view_list(in->plan, s->u.exec.envp))[s->u.exec.envp.len - 1] = in->home;
 	return not_runnable(in->plan, s, search(in->plan, s, true, found), e);
 }
 

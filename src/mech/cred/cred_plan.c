@@ -81,15 +81,19 @@ static int plan_env(const struct oci_process *pr, const struct cred_context *c, 
 	AUTO_FREE char **env = NULL;
 	size_t n = 0, extra = 0;
 
+	static char home[] = "HOME=";
+
 	while (c->extra_env && c->extra_env[extra])
 		extra++;
-	env = calloc(pr->env.count + extra + 1, sizeof(*env));
+	env = calloc(pr->env.count + extra + 2, sizeof(*env));
 	if (!env)
 		return err_oom(e);
 	for (size_t i = 0; i < pr->env.count; i++)
 		env[n++] = pr->env.list[i];
 	for (size_t i = 0; i < extra; i++)
 		env[n++] = c->extra_env[i];
+	if (!env_value(pr, "HOME"))
+		env[n++] = home;
 	*ret = plan_list_n(p, phase, env, n);
 	return 0;
 }
@@ -108,6 +112,7 @@ static int plan_exec_step(const struct oci_process *pr, const struct cred_contex
 	s.u.exec.path = plan_str(p, phase, path ? path : DEFAULT_PATH);
 	s.u.exec.uid = pr->user.uid;
 	s.u.exec.gid = pr->user.gid;
+	s.u.exec.home = !env_value(pr, "HOME");
 	if (kind == STEP_EXEC)
 		r = plan_env(pr, c, p, phase, &s.u.exec.envp, e);
 	if (r == 0)

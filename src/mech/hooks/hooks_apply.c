@@ -43,14 +43,21 @@ static void child(const struct plan_view *v, const struct step *s, int in, int o
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)setsid(); /* so that a time-out reaches what the hook started */
 	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(127);
 	(void)sys_close_range(3, ~0U, 0);
 	execve(view_str(v, s->u.hook.path), view_list(v, s->u.hook.argv), envp ? envp : environ);
 	why = strerror(errno);
 	(void)!write(2, why, strlen(why));
 	_exit(127);
+}
+
+static int give_up(const struct run *k, int code, struct err *e)
+{
+	(void)kill(k->pid, SIGKILL);
+	while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return err_sys(e, code, "watch a hook");
 }
 
 static int start(const struct plan_view *v, const struct step *s, struct run *k, struct err *e)
@@ -72,8 +79,10 @@ static int start(const struct plan_view *v, const struct step *s, struct run *k,
 	if (k->pid == 0)
 		child(v, s, in_r, out_w);
 	k->pidfd = sys_pidfd_open(k->pid);
-	(void)fcntl(in_w, F_SETFL, O_NONBLOCK);
-	(void)fcntl(out_r, F_SETFL, O_NONBLOCK);
+	/* Without these its end would never be seen, or reading would wait for it. */
+	if (k->pidfd < 0 || fcntl(in_w, F_SETFL, O_NONBLOCK) < 0 ||
+	    fcntl(out_r, F_SETFL, O_NONBLOCK) < 0)
+		return give_up(k, k->pidfd < 0 ? k->pidfd : -errno, e);
 	k->in = TAKE_FD(in_w);
 	k->out = TAKE_FD(out_r);
 	return 0;
@@ -192,7 +201,8 @@ int hooks_apply(const struct plan_view *v, const struct step *s, pid_t pid, stru
 		r = verdict(s, path, &k, attend(&k, s->u.hook.timeout_s), e);
 	/* An EPIPE left its signal pending: take it before unblocking. */
 	(void)sigtimedwait(&pipe_only, NULL, &(struct timespec){ 0 });
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	if (sigprocmask(SIG_SETMASK, &before, NULL) < 0 && r == 0)
+		r = err_sys(e, errno, "signal mask");
 	for (unsigned int i = 0; i < 3; i++) {
 		int fd = i == 0 ? k.in : i == 1 ? k.out : k.pidfd;
 

@@ -26,6 +26,9 @@ enum mnt_root_mode {
 	MNT_ROOT_ONLY_OPEN, /* no mount namespace: nothing is mounted, the root is only found */
 };
 
+/* A file-system option that begins with this is left out where the file system lacks it. */
+#define MNT_WHERE_KNOWN '?'
+
 /* step.origin of a step that comes from no entry of mounts[]. */
 #define MNT_ORIGIN_NONE 0xffffffffU
 

@@ -10,8 +10,10 @@ enum { LINK_TEXT = 256 };
 static bool link_is(int dir, const char *leaf, const char *want)
 {
 	char text[LINK_TEXT];
+	int before = errno;
 	ssize_t n = readlinkat(dir, leaf, text, sizeof(text));
 
+	errno = before;
 	return n > 0 && (size_t)n == strlen(want) && memcmp(text, want, (size_t)n) == 0;
 }
 
@@ -27,9 +29,14 @@ int mnt_apply_symlink(struct island *in, const struct step *s, struct err *e)
 		return err_sys(e, r, "symlink \"%s\": open its directory", path);
 	if (symlinkat(target, dir, leaf) == 0 || link_is(dir, leaf, target))
 		return 0;
-	/* A directory or a mount by that name is left alone. */
-	if (unlinkat(dir, leaf, 0) < 0)
-		return 0;
+	if (errno != EEXIST)
+		return err_sys(e, errno, "symlink \"%s\"", path);
+	/* A directory or a mount by that name, or one in a read-only image, is left alone. */
+	if (unlinkat(dir, leaf, 0) < 0) {
+		if (errno == EISDIR || errno == EBUSY || errno == EROFS)
+			return 0;
+		return err_sys(e, errno, "symlink \"%s\": remove what is there", path);
+	}
 	if (symlinkat(target, dir, leaf) < 0)
 		return err_sys(e, errno, "symlink \"%s\"", path);
 	return 0;

@@ -68,17 +68,22 @@ static int set_layers(int fs, const char *value, struct err *e)
 
 static int set_option(int fs, const char *option, struct err *e)
 {
+	bool where_known = option[0] == MNT_WHERE_KNOWN;
 	const char *eq = strchr(option, '=');
-	size_t n = eq ? (size_t)(eq - option) : strlen(option);
 	char key[64];
+	size_t n;
 	int r;
 
+	option += where_known;
+	n = eq ? (size_t)(eq - option) : strlen(option);
 	if (n == 0 || n >= sizeof(key))
 		return err_set(e, EINVAL, "option \"%.80s\": not a file-system option", option);
 	memcpy(key, option, n);
 	key[n] = '\0';
 	if (!eq) {
 		r = sys_fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL, 0);
+		if (r == -EINVAL && where_known)
+			return 0;
 		return r < 0 ? fs_fail(fs, r, key, e) : 0;
 	}
 	if (strlen(eq + 1) <= FS_VALUE_MAX)
@@ -111,6 +116,18 @@ static int keep_mode(int fs, int covered, struct err *e)
 	return set_string(fs, "mode", text, e);
 }
 
+/* Older kernels take "lowerdir+" for a word they don't know, and say so only here. */
+static bool has_long_value(char *const *options)
+{
+	for (size_t i = 0; options && options[i]; i++) {
+		const char *eq = strchr(options[i], '=');
+
+		if (eq && strlen(eq + 1) > FS_VALUE_MAX)
+			return true;
+	}
+	return false;
+}
+
 int mnt_fs_make(struct island *in, const struct step *s, int covered, int *ret_fd, struct err *e)
 {
 	const char *type = view_str(in->plan, s->u.mount.fstype);
@@ -131,6 +148,8 @@ int mnt_fs_make(struct island *in, const struct step *s, int covered, int *ret_f
 		r = mnt_fs_options(fs, view_list(in->plan, s->u.mount.options), e);
 	if (r == 0)
 		r = mnt_fs_command(fs, FSCONFIG_CMD_CREATE, type, e);
+	if (r == -EINVAL && has_long_value(view_list(in->plan, s->u.mount.options)))
+		return err_wrap(e, "a list of layers over 255 bytes needs Linux 6.7");
 	if (r < 0)
 		return r;
 	/* In a user namespace procfs and sysfs must be born as read-only as the host's are. */

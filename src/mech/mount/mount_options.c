@@ -185,7 +185,8 @@ static void add_data(struct mnt_opts *o, char *option)
 
 static void apply_row(const struct opt_row *row, char *option, struct mnt_opts *o)
 {
-	static char i_version[] = "i_version";
+	/* mount(2) takes MS_I_VERSION for any file system, and most do without. */
+	static char i_version[] = "?i_version"; /* MNT_WHERE_KNOWN */
 
 	switch (row->kind) {
 	case OPT_NOTHING:

@@ -211,7 +211,8 @@ static struct ref data_list(struct mnt_job *j, bool ro)
 	struct mnt_opts *o = &j->opts;
 	const char *label = j->spec->linux_ ? j->spec->linux_->mount_label : NULL;
 	bool labelled = label && *label && !str_eq(j->m->type, "proc") &&
-			!str_eq(j->m->type, "sysfs") && !o->remount;
+			!str_eq(j->m->type, "sysfs") && !str_eq(j->m->type, "mqueue") &&
+			!o->remount;
 	struct ref none = { 0, 0 }, list = none;
 	struct buf b = { 0 };
 	char **all, ro_word[] = "ro";

@@ -77,7 +77,7 @@ static void plan_view(const struct mnt_job *j, const struct cgroup_view *v, cons
 
 	if (ns) {
 		s.u.mount.fstype = plan_str(j->p, PHASE_INIT, v->v2 ? "cgroup2" : "cgroup");
-		s.u.mount.source = plan_str(j->p, PHASE_INIT, "cgroup");
+		s.u.mount.source = plan_str(j->p, PHASE_INIT, *v->name ? v->name : "cgroup");
 		s.u.mount.options = fs_options(j, v);
 	} else {
 		s.u.mount.source = plan_str(j->p, PHASE_INIT, v->source);

@@ -2,7 +2,8 @@
 #pragma once
 
 #include "oci/spec.h"
-#include "plan/plan.h"
+#include "oci/state.h"
+#include "plan/island.h"
 
 /*
  * System call filters: linux.seccomp through libseccomp into classic BPF, kept in a cache by
@@ -29,7 +30,7 @@ enum { SEC_MAX_INSNS = 4096 /* BPF_MAXINSNS */, SEC_KEY_SIZE = 65 };
  * in runc. Calls newer than any that the profile names (for an architecture it lists) fail with
  * ENOSYS instead of a default errno, so that libraries fall back to an older call; also as in
  * runc. Pure but for a memfd.
- * Return: 0; -EINVAL; -EOPNOTSUPP for NOTIFY; -E2BIG over SEC_MAX_INSNS; -ENOMEM.
+ * Return: 0; -EINVAL; -E2BIG over SEC_MAX_INSNS; -ENOMEM.
  */
 int sec_compile(const struct oci_seccomp *sc, struct buf *ret, unsigned int *ret_skipped,
 		struct err *e);
@@ -37,7 +38,8 @@ int sec_compile(const struct oci_seccomp *sc, struct buf *ret, unsigned int *ret
 /**
  * sec_flags - SECCOMP_FILTER_FLAG_* of linux.seccomp.flags; none when absent
  *
- * Return: 0; -EINVAL for an unknown name; -EOPNOTSUPP for one that needs a listener.
+ * With SCMP_ACT_NOTIFY: NEW_LISTENER, and no TSYNC.
+ * Return: 0; -EINVAL for an unknown name and for one that needs a listener.
  */
 int sec_flags(const struct oci_seccomp *sc, uint32_t *ret, struct err *e);
 
@@ -79,18 +81,33 @@ int sec_filter(const struct oci_seccomp *sc, const char *cache_dir, struct buf *
 
 /**
  * sec_plan - the SECCOMP step in PHASE_ENTER, its filter from the cache or compiled and cached
+ * @state: what an agent is told of the container, with SCMP_ACT_NOTIFY; its pid is the
+ *         container's first process, 0 when that is the one that loads the filter
  * @cache_dir: NULL: no cache
  *
  * Where the step stands is the caller's business: without no_new_privs the filter must be
  * loaded while CAP_SYS_ADMIN is there, with it as late as can be.
  * Return: as sec_compile and sec_flags.
  */
-int sec_plan(const struct oci_seccomp *sc, const char *cache_dir, struct plan *p, struct err *e);
+int sec_plan(const struct oci_seccomp *sc, const struct oci_state *state, const char *cache_dir,
+	     struct plan *p, struct err *e);
+
+/** sec_has_listener - is there a linux.seccomp.listenerPath? */
+bool sec_has_listener(const struct oci_seccomp *sc);
+
+/** sec_notifies - does the profile use SCMP_ACT_NOTIFY, with somebody to listen? */
+bool sec_notifies(const struct oci_seccomp *sc);
 
 /**
  * sec_apply - load the filter of a STEP_SECCOMP into this thread
+ * @in: with a listener, @in->sock is asked for the connection to it and @in->pid is told it
  *
- * Return: 0; -EINVAL; -EACCES without no_new_privs and CAP_SYS_ADMIN; -EOPNOTSUPP.
+ * With a listener: whoever stands at the other end of the channel connects (MSG_LISTENER) before
+ * the filter is there; a helper thread without the filter sends the notify fd with the container
+ * process state in one message as soon as the fd exists. Between the load and that the thread
+ * with the filter makes no system call, so no profile can keep the agent from getting its fd.
+ * Return: 0; -EINVAL; -EACCES without no_new_privs and CAP_SYS_ADMIN; -EOPNOTSUPP; with a listener
+ * also the connection's and the send's failure.
  * Context: islander, single-threaded.
  */
-int sec_apply(const struct plan_view *v, const struct step *s, struct err *e);
+int sec_apply(struct island *in, const struct step *s, struct err *e);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/seccomp/seccomp_names.h"
 
+#include "base/json.h"
 #include "base/parse.h"
+#include "oci/state.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -25,18 +28,18 @@ static void release(scmp_filter_ctx *ctx)
 }
 
 /* An action with its errno; those that carry none must not be given one (runtime-spec). */
-static int action(const char *path, const char *name, struct opt_u32 errno_ret, uint32_t *ret,
-		  struct err *e)
+static int action(const char *path, const char *name, struct opt_u32 errno_ret, bool listener,
+		  uint32_t *ret, struct err *e)
 {
 	uint32_t value = 0, data = errno_ret.set ? errno_ret.v : EPERM;
 
 	if (sec_action_value(name, &value) < 0)
 		return err_set(e, EINVAL, "linux.seccomp.%s \"%.64s\": no such action", path,
 			       name ? name : "");
-	if (value == SCMP_ACT_NOTIFY)
-		return err_set(e, EOPNOTSUPP,
-			       "linux.seccomp.%s \"%s\": not supported by this version of cay",
-			       path, name);
+	if (value == SCMP_ACT_NOTIFY && !listener)
+		return err_set(e, EINVAL, "linux.seccomp.%s: SCMP_ACT_NOTIFY cannot be used %s", path,
+			       str_eq(path, "defaultAction") ? "as default action"
+							     : "without listenerPath");
 	if (value == SCMP_ACT_ERRNO(0) || value == SCMP_ACT_TRACE(0)) {
 		if (data > (value == SCMP_ACT_TRACE(0) ? UINT16_MAX : 4095U))
 			return err_set(e, EINVAL, "linux.seccomp.%s: errno %u is out of range",
@@ -122,7 +125,7 @@ static int add_rule(scmp_filter_ctx ctx, const struct oci_seccomp *sc, size_t i,
 	int rc;
 
 	(void)snprintf(path, sizeof(path), "syscalls[%zu].action", i);
-	rc = action(path, rule->action, rule->errno_ret, &r.action, e);
+	rc = action(path, rule->action, rule->errno_ret, sec_has_listener(sc), &r.action, e);
 	if (rc == 0)
 		rc = convert_args(rule, i, r.args, &r.repeated, e);
 	if (rc < 0)
@@ -133,6 +136,12 @@ static int add_rule(scmp_filter_ctx ctx, const struct oci_seccomp *sc, size_t i,
 	for (size_t k = 0; k < rule->names.count; k++) {
 		int nr = seccomp_syscall_resolve_name(rule->names.list[k]);
 
+		/* Whoever answers must be able to say so, and runc's own message ends it, too. */
+		if (r.action == SCMP_ACT_NOTIFY && str_eq(rule->names.list[k], "write"))
+			return err_set(e, EINVAL,
+				       "linux.seccomp.syscalls[%zu]: SCMP_ACT_NOTIFY cannot be used for "
+				       "the write syscall",
+				       i);
 		if (nr == __NR_SCMP_ERROR) {
 			++*skipped;
 			continue;
@@ -293,10 +302,8 @@ int sec_compile(const struct oci_seccomp *sc, struct buf *ret, unsigned int *ret
 	uint32_t default_action = 0;
 	int r;
 
-	if (sc->listener_path)
-		return err_set(e, EOPNOTSUPP,
-			       "linux.seccomp.listenerPath: not supported by this version of cay");
-	r = action("defaultAction", sc->default_action, sc->default_errno_ret, &default_action, e);
+	r = action("defaultAction", sc->default_action, sc->default_errno_ret, false, &default_action,
+		   e);
 	if (r < 0)
 		return r;
 	ctx = seccomp_init(default_action);
@@ -320,7 +327,46 @@ int sec_compile(const struct oci_seccomp *sc, struct buf *ret, unsigned int *ret
 	return r;
 }
 
-int sec_plan(const struct oci_seccomp *sc, const char *cache_dir, struct plan *p, struct err *e)
+/* ---- The step -------------------------------------------------------------------------- */
+
+/*
+ * The container process state (config-linux.md): everything but the pids, which are known late.
+ * The state comes before the outer pid, so that three texts are enough.
+ */
+static int plan_notice(const struct oci_seccomp *sc, const struct oci_state *state, struct step *s,
+		       struct plan *p, struct err *e)
+{
+	AUTO_BUF struct buf head = { 0 };
+	AUTO_BUF struct buf mid = { 0 };
+	struct json_out o = { .b = &head };
+	int r;
+
+	if (strlen(sc->listener_path) >= sizeof(((struct err *)NULL)->msg))
+		return err_set(e, ENAMETOOLONG, "linux.seccomp.listenerPath: too long");
+	jo_open(&o, NULL, '{');
+	jo_str(&o, "ociVersion", OCI_VERSION);
+	jo_open(&o, "fds", '[');
+	jo_str(&o, NULL, "seccompFd");
+	jo_close(&o, ']');
+	if (sc->listener_metadata && *sc->listener_metadata)
+		jo_str(&o, "metadata", sc->listener_metadata);
+	jo_raw(&o, "state", "");
+	r = oci_state_split(state, &head, &mid, e);
+	buf_str(&mid, ",\"pid\":");
+	if (r == 0 && (head.failed || mid.failed))
+		r = err_oom(e);
+	if (r < 0)
+		return r;
+	s->u.seccomp.listener = plan_str(p, PHASE_ENTER, sc->listener_path);
+	s->u.seccomp.head = plan_str(p, PHASE_ENTER, head.data);
+	s->u.seccomp.mid = plan_str(p, PHASE_ENTER, mid.data);
+	s->u.seccomp.tail = plan_str(p, PHASE_ENTER, "}");
+	s->u.seccomp.state_pid = (uint32_t)state->pid;
+	return 0;
+}
+
+int sec_plan(const struct oci_seccomp *sc, const struct oci_state *state, const char *cache_dir,
+	     struct plan *p, struct err *e)
 {
 	struct step s = { .kind = STEP_SECCOMP, .phase = PHASE_ENTER };
 	AUTO_BUF struct buf filter = { 0 };
@@ -328,6 +374,8 @@ int sec_plan(const struct oci_seccomp *sc, const char *cache_dir, struct plan *p
 
 	if (r == 0)
 		r = sec_filter(sc, cache_dir, &filter, NULL, e);
+	if (r == 0 && sec_notifies(sc))
+		r = plan_notice(sc, state, &s, p, e);
 	if (r < 0)
 		return r;
 	s.u.seccomp.filter = plan_blob(p, PHASE_ENTER, filter.data, filter.len);

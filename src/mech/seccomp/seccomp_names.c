@@ -67,7 +67,8 @@ const char *const sec_arch_names[] = { ARCHS(NAME) NULL };
 const char *const sec_flag_names[] = { FLAGS(NAME) NULL };
 const char *const sec_flag_names_usable[] = { "SECCOMP_FILTER_FLAG_LOG",
 					      "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-					      "SECCOMP_FILTER_FLAG_TSYNC", NULL };
+					      "SECCOMP_FILTER_FLAG_TSYNC",
+					      "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", NULL };
 
 static const uint32_t action_values[] = { ACTIONS(VALUE) };
 static const uint32_t operator_values[] = { OPERATORS(VALUE) };
@@ -101,6 +102,19 @@ int sec_arch_value(const char *name, uint32_t *ret)
 	return look_up(sec_arch_names, arch_values, name, ret);
 }
 
+bool sec_has_listener(const struct oci_seccomp *sc)
+{
+	return sc->listener_path && *sc->listener_path;
+}
+
+bool sec_notifies(const struct oci_seccomp *sc)
+{
+	for (size_t i = 0; sec_has_listener(sc) && i < sc->syscalls_count; i++)
+		if (str_eq(sc->syscalls[i].action, "SCMP_ACT_NOTIFY"))
+			return true;
+	return false;
+}
+
 int sec_flags(const struct oci_seccomp *sc, uint32_t *ret, struct err *e)
 {
 	uint32_t flags = 0, one = 0;
@@ -112,13 +126,17 @@ int sec_flags(const struct oci_seccomp *sc, uint32_t *ret, struct err *e)
 			return err_set(e, EINVAL,
 				       "linux.seccomp.flags[%zu] \"%.64s\": no such flag", i, name);
 		/* The kernel takes it with a listener only. */
-		if (one == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-			return err_set(e, EOPNOTSUPP,
-				       "linux.seccomp.flags[%zu] \"%s\": needs SCMP_ACT_NOTIFY, "
-				       "which is not supported by this version of cay",
+		if (one == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV && !sec_notifies(sc))
+			return err_set(e, EINVAL,
+				       "linux.seccomp.flags[%zu] \"%s\": means nothing without "
+				       "SCMP_ACT_NOTIFY",
 				       i, name);
 		flags |= one;
 	}
+	/* TSYNC would take the helper that hands the listener over along, and nobody else. */
+	if (sec_notifies(sc))
+		flags = (flags & ~(uint32_t)SECCOMP_FILTER_FLAG_TSYNC) |
+			(uint32_t)SECCOMP_FILTER_FLAG_NEW_LISTENER;
 	*ret = flags;
 	return 0;
 }

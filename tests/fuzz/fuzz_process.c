@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exec --process FILE: parse, validate, compile. */
+#include "fuzz.h"
+
+#include "launch/launch.h"
+#include "oci/parse.h"
+#include "oci/validate.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char dir[] = "/sys/fs/cgroup/memory/c";
+	char *dirs[] = { dir, NULL };
+	struct launch_exec_options o = { .id = "fuzz", .init_pid = 2, .namespaces = 0x20020000,
+					 .cgroup_dirs = dirs };
+	AUTO_INFO struct launch_info info = { 0 };
+	AUTO_ARENA struct arena a = { 0 };
+	struct oci_process *pr = NULL;
+	AUTO_PLAN struct plan p;
+	struct host_facts h;
+	struct err e;
+
+	plan_init(&p);
+	fuzz_host(&h);
+	if (oci_process_parse((const char *)data, size, &a, &pr, &e) < 0 ||
+	    oci_process_validate(pr, &e) < 0)
+		return 0;
+	o.process = pr;
+	(void)launch_compile_exec(&h, &o, &p, &info, &e);
+	return 0;
+}

@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# run.sh [-k FILTER] [-t SECONDS] [BUILD]
+#
+# The suites of `make check` on a stock Debian: its kernel, systemd, cgroup v2, AppArmor. What is
+# tested is BUILD (default: build) as it was built here. -k: pytest's filter, and no C programs.
+# The last line is `N passed, N failed, N skipped`, the exit status that of tools/check.py.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+filter='' seconds=${CAY_VM_SECONDS:-1500}
+while getopts k:t: option; do
+	case $option in
+	k) filter=$OPTARG ;;
+	t) seconds=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+build=$(cd "${1:-$top/build}" && pwd)
+[ -x "$build/cay" ] || {
+	echo "run.sh: $build/cay: not built" >&2
+	exit 2
+}
+share=$(mktemp -d "${TMPDIR:-/tmp}/cay-vm-run.XXXXXX")
+trap 'rm -rf "$share"' EXIT
+
+# The guest has no compiler: programs of the tests are made here.
+mkdir -p "$share/build/tests" "$share/tools"
+ninja -C "$build" --quiet all meson-test-prereq
+for f in cay cay-init cay-systemd src/cay-init; do
+	[ ! -e "$build/$f" ] || cp "$build/$f" "$share/build/"
+done
+[ -n "$filter" ] || find "$build/tests" -maxdepth 1 -type f -name 'test_*' -perm -u+x -exec cp -t "$share/build/tests" {} +
+find "$share/build" -type f -exec strip --strip-debug {} +
+cc -static -O1 -o "$share/build/probe" "$top/tests/integration/probe.c"
+(cd "$top" && tar -c --exclude=__pycache__ --exclude=tests/torture --exclude=tests/fuzz tests) | tar -x -C "$share"
+cp "$top"/tools/{check.py,pytest_report.py} "$share/tools/"
+
+# Every step costs twenty times as much there: repetition is left to the host.
+guest=(env "CAY_CHECK_SECONDS=$((seconds - 60))" CAY_TEST_SECONDS=180 CAY_TEST_TIMEOUT=60
+	"CAY_CYCLES=${CAY_CYCLES:-20}" CAY_EMULATED=1 CAY_PROBE=/share/build/probe
+	"CAY_MUST_RUN=${CAY_MUST_RUN:-0}"
+	python3 -u tools/check.py --programs)
+[ -z "$filter" ] || guest+=(-k "$filter")
+"$here/guest.sh" -s "$share" -t "$seconds" -- "${guest[@]}" build
