@@ -3,6 +3,7 @@
 #define json_type jsonc_type
 #define json_bool jsonc_bool
 #include <json-c/json.h>
+#include <json-c/printbuf.h>
 #undef json_type
 #undef json_bool
 
@@ -47,6 +48,25 @@ static int fault_of(struct json_tokener *tok, const char *text, size_t at, struc
 	return fault_at(e, text, at, json_tokener_error_desc(fault));
 }
 
+static void count(struct json_object *n, struct json_counts *c)
+{
+	size_t len = 0;
+
+	if (json_object_is_type(n, json_type_object)) {
+		len = (size_t)json_object_object_length(n);
+		c->members += len;
+		json_object_object_foreach(n, key, value) {
+			(void)key;
+			count(value, c);
+		}
+	} else if (json_object_is_type(n, json_type_array)) {
+		len = json_object_array_length(n);
+		for (size_t i = 0; i < len; i++)
+			count(json_object_array_get_idx(n, i), c);
+	}
+	c->gaps += len > 1 ? len - 1 : 0;
+}
+
 static int parse_text(struct json_tokener *tok, const char *text, size_t len, struct json **ret,
 		      struct err *e)
 {
@@ -72,29 +92,79 @@ static int parse_text(struct json_tokener *tok, const char *text, size_t len, st
 	return 0;
 }
 
-int json_parse(const char *text, size_t len, struct json **ret, struct err *e)
+static int parse_once(const char *text, size_t len, struct json **ret, struct json_counts *ret_got,
+		      struct err *e)
 {
-	struct json_tokener *tok;
-	const char *fault;
-	size_t at;
+	struct json_tokener *tok = json_tokener_new_ex(JSON_MAX_DEPTH);
+	struct json *doc = NULL;
 	int r;
 
-	if (len > JSON_MAX_BYTES)
-		return err_set(e, E2BIG, "%zu bytes of JSON: the limit is %d", len, JSON_MAX_BYTES);
-	if (!len)
-		return err_set(e, EINVAL, "no JSON: the text is empty");
-	fault = json_scan(text, len, &at);
-	if (fault)
-		return fault_at(e, text, at, fault);
-	tok = json_tokener_new_ex(JSON_MAX_DEPTH);
 	if (!tok)
 		return err_oom(e);
 	/* Trailing text is looked at here, for a better message. */
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
 					    JSON_TOKENER_ALLOW_TRAILING_CHARS);
-	r = parse_text(tok, text, len, ret, e);
+	/* Its buffer for one string, at once: json-c cuts the string when the buffer can't grow. */
+	r = printbuf_memset(tok->pb, 0, 0, (int)len + 1) < 0 ? err_oom(e)
+							     : parse_text(tok, text, len, &doc, e);
 	json_tokener_free(tok);
-	return r;
+	if (r < 0)
+		return r;
+	*ret_got = (struct json_counts){ 0 };
+	count(jc(doc), ret_got);
+	*ret = doc;
+	return 0;
+}
+
+static bool is_same(const struct json_counts *a, const struct json_counts *b)
+{
+	return a->members == b->members && a->gaps == b->gaps;
+}
+
+/*
+ * json-c leaves a member out without a word when memory runs out while it is added. One whose
+ * name occurs twice is missing too, but then it is missing every time.
+ */
+static int parse_whole(const char *text, size_t len, const struct json_counts *want,
+		       struct json **ret, struct err *e)
+{
+	AUTO_JSON struct json *first = NULL;
+	struct json_counts got, again;
+	struct json *doc;
+	int r;
+
+	r = parse_once(text, len, &first, &got, e);
+	if (r < 0)
+		return r;
+	if (is_same(&got, want)) {
+		*ret = TAKE_PTR(first);
+		return 0;
+	}
+	r = parse_once(text, len, &doc, &again, e);
+	if (r < 0)
+		return r;
+	if (!is_same(&got, &again)) {
+		json_free(doc);
+		return err_oom(e);
+	}
+	*ret = doc;
+	return 0;
+}
+
+int json_parse(const char *text, size_t len, struct json **ret, struct err *e)
+{
+	struct json_counts counts = { 0 };
+	const char *fault;
+	size_t at;
+
+	if (len > JSON_MAX_BYTES)
+		return err_set(e, E2BIG, "%zu bytes of JSON: the limit is %d", len, JSON_MAX_BYTES);
+	if (!len)
+		return err_set(e, EINVAL, "no JSON: the text is empty");
+	fault = json_scan(text, len, &at, &counts);
+	if (fault)
+		return fault_at(e, text, at, fault);
+	return parse_whole(text, len, &counts, ret, e);
 }
 
 void json_free(struct json *doc)

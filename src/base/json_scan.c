@@ -115,8 +115,9 @@ static const char *scan_number(struct scanner *s)
 	return whole && !int_fits(digits, n, negative) ? "number does not fit in 64 bits" : NULL;
 }
 
-const char *json_scan(const char *text, size_t len, size_t *ret_at)
+const char *json_scan(const char *text, size_t len, size_t *ret_at, struct json_counts *ret)
 {
+	struct json_counts n = { 0 };
 	struct scanner s = { .text = text, .len = len };
 
 	while (s.at < s.len) {
@@ -132,10 +133,13 @@ const char *json_scan(const char *text, size_t len, size_t *ret_at)
 			fault = "not a JSON value";
 		else
 			s.at++;
+		n.members += c == ':';
+		n.gaps += c == ',';
 		if (fault) {
 			*ret_at = start;
 			return fault;
 		}
 	}
+	*ret = n;
 	return NULL;
 }

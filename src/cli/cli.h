@@ -14,6 +14,8 @@ struct cli {
 	bool rootless; /* a cgroup that can't be had is no error */
 	enum cg_manager cgroup_manager;
 	const struct command *command;
+	const struct opt *options; /* the ones in front of the subcommand */
+	struct json_out *describe; /* not NULL: tell your options and do nothing */
 };
 
 /*
@@ -39,6 +41,15 @@ extern const struct command cli_commands[];
 int cli_args(struct cli *c, int argc, char **argv, const struct opt *opts, size_t min, size_t max,
 	     struct opt_args *args);
 
+/** help_find - the row of a command; NULL: there is none */
+const struct command *help_find(const char *name);
+
+/** help_usage - what `cay --help` says */
+void help_usage(struct cli *c, struct buf *b);
+
+/** help_describe_options - member "options" of an open JSON object */
+void help_describe_options(const struct opt *opts, struct json_out *o);
+
 /** cli_fail - log an error; Return: @status */
 int cli_fail(struct cli *c, const struct err *e, int status);
 
@@ -53,6 +64,17 @@ int cli_print_buf(struct cli *c, const struct buf *b);
 
 /** cli_want_json - value of --format; Return: 1 json, 0 table, -EINVAL */
 int cli_want_json(const char *format, struct err *e);
+
+/**
+ * cli_for_each - do something to the containers that an argument means
+ * @pattern: an id; with @regex an extended regular expression that is searched for in each id
+ * @fn:      Return: 0, or negative with @e set
+ *
+ * With @regex a failure is logged and the others are done all the same.
+ * Return: the exit status.
+ */
+int cli_for_each(struct cli *c, const char *pattern, bool regex,
+		 int (*fn)(struct cli *c, const char *id, void *arg, struct err *e), void *arg);
 
 /** print_escaped - append @s with control characters, C1 included, made visible as \xNN */
 void print_escaped(struct buf *b, const char *s);
@@ -74,5 +96,11 @@ int cmd_exec(struct cli *c, int argc, char **argv);
 int cmd_ps(struct cli *c, int argc, char **argv);
 int cmd_spec(struct cli *c, int argc, char **argv);
 int cmd_features(struct cli *c, int argc, char **argv);
+int cmd_pause(struct cli *c, int argc, char **argv);
+int cmd_resume(struct cli *c, int argc, char **argv);
+int cmd_update(struct cli *c, int argc, char **argv);
+int cmd_events(struct cli *c, int argc, char **argv);
+int cmd_mounts(struct cli *c, int argc, char **argv);
 int cmd_plan(struct cli *c, int argc, char **argv);
 int cmd_doctor(struct cli *c, int argc, char **argv);
+int cmd_help(struct cli *c, int argc, char **argv);

@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+static int delete_one(struct cli *c, const char *id, void *arg, struct err *e)
+{
+	AUTO_REPORT struct ctr_report rep = { 0 };
+	const bool *force = arg;
+	int r;
+
+	r = ctr_delete(c->root, id, *force, &rep.warning, e);
+	cli_report(c, &rep);
+	return r;
+}
+
 int cmd_delete(struct cli *c, int argc, char **argv)
 {
-	bool force = false;
+	bool force = false, regex = false;
 	const struct opt opts[] = {
 		{ "force", 'f', OPT_FLAG, &force, OPT_SHOWN,
 		  "kill it if it runs; no error if there is none" },
+		{ "regex", 'r', OPT_FLAG, &regex, OPT_SHOWN,
+		  "ID is a regular expression: all containers it fits" },
 		{ .type = OPT_END },
 	};
-	AUTO_REPORT struct ctr_report rep = { 0 };
 	struct opt_args args;
-	struct err e = { 0 };
 	int r;
 
 	r = cli_args(c, argc, argv, opts, 1, 1, &args);
-	if (r >= 0)
-		return r;
-	r = ctr_delete(c->root, args.list[0], force, &rep.warning, &e);
-	cli_report(c, &rep);
-	return r < 0 ? cli_fail(c, &e, 1) : 0;
+	return r >= 0 ? r : cli_for_each(c, args.list[0], regex, delete_one, &force);
 }

@@ -54,6 +54,8 @@ int cmd_exec(struct cli *c, int argc, char **argv)
 		{ "additional-gids", 'g', OPT_U32S, &l.gids, "GID", "add a group" },
 		{ "process", 'p', OPT_STR, &o.process_file, "FILE", "a process object as JSON" },
 		{ "detach", 'd', OPT_FLAG, &o.detach, OPT_SHOWN, "don't wait for the end" },
+		{ "pidfd-socket", 0, OPT_STR, &o.pidfd_socket, "SOCKET",
+		  "who gets the pidfd of the process" },
 		{ "pid-file", 0, OPT_STR, &o.pid_file, "FILE", "write the process id there" },
 		{ "process-label", 0, OPT_STR, &o.process_label, "LABEL", "SELinux label" },
 		{ "apparmor", 0, OPT_STR, &o.apparmor, "PROFILE", "AppArmor profile" },

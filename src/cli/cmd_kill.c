@@ -47,22 +47,35 @@ static int parse_signal(const char *text, int *ret, struct err *e)
 	return err_set(e, EINVAL, "unknown signal \"%s\"", text);
 }
 
+struct what {
+	int sig;
+	bool all;
+};
+
+static int kill_one(struct cli *c, const char *id, void *arg, struct err *e)
+{
+	const struct what *w = arg;
+
+	return ctr_kill(c->root, id, w->sig, w->all, e);
+}
+
 int cmd_kill(struct cli *c, int argc, char **argv)
 {
-	bool all = false;
+	struct what w = { .sig = SIGTERM };
+	bool regex = false;
 	const struct opt opts[] = {
-		{ "all", 'a', OPT_FLAG, &all, OPT_SHOWN, "all processes of the container" },
+		{ "all", 'a', OPT_FLAG, &w.all, OPT_SHOWN, "all processes of the container" },
+		{ "regex", 'r', OPT_FLAG, &regex, OPT_SHOWN,
+		  "ID is a regular expression: all containers it fits" },
 		{ .type = OPT_END },
 	};
 	struct opt_args args;
 	struct err e = { 0 };
-	int r, sig = SIGTERM;
+	int r;
 
 	r = cli_args(c, argc, argv, opts, 1, 2, &args);
 	if (r >= 0)
 		return r;
-	r = args.count > 1 ? parse_signal(args.list[1], &sig, &e) : 0;
-	if (r == 0)
-		r = ctr_kill(c->root, args.list[0], sig, all, &e);
-	return r < 0 ? cli_fail(c, &e, 1) : 0;
+	r = args.count > 1 ? parse_signal(args.list[1], &w.sig, &e) : 0;
+	return r < 0 ? cli_fail(c, &e, 1) : cli_for_each(c, args.list[0], regex, kill_one, &w);
 }

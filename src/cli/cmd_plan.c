@@ -10,6 +10,7 @@ int cmd_plan(struct cli *c, int argc, char **argv)
 	bool create = false;
 	const struct opt opts[] = {
 		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: \".\")" },
+		{ "config", 0, OPT_STR, &o.config, "FILE", "in place of config.json" },
 		{ "format", 'f', OPT_STR, &format, "FORMAT", "text (default) or json" },
 		{ "id", 0, OPT_STR, &o.id, "ID", "of the container (default: plan)" },
 		{ "create", 0, OPT_FLAG, &create, OPT_SHOWN, "with the gate that create has" },

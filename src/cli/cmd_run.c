@@ -6,12 +6,16 @@ int cmd_run(struct cli *c, int argc, char **argv)
 	struct ctr_create_options o = { .root = c->root, .cgroup_optional = c->rootless,
 					.cgroup_manager = c->cgroup_manager,
 					.run = true };
+	const char *level = NULL;
 	const struct opt opts[] = {
 		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: \".\")" },
 		{ "console-socket", 0, OPT_STR, &o.console_socket, "SOCKET",
 		  "who gets the outer end of the terminal" },
 		{ "detach", 'd', OPT_FLAG, &o.detach, OPT_SHOWN, "don't wait for the end" },
 		{ "keep", 0, OPT_FLAG, &o.keep, OPT_SHOWN, "don't delete it after its end" },
+		{ "config", 'f', OPT_STR, &o.config, "FILE", "in place of config.json" },
+		{ "pidfd-socket", 0, OPT_STR, &o.pidfd_socket, "SOCKET",
+		  "who gets the pidfd of the first process" },
 		{ "pid-file", 0, OPT_STR, &o.pid_file, "FILE", "write the process id there" },
 		{ "no-subreaper", 0, OPT_FLAG, &o.no_subreaper, OPT_SHOWN,
 		  "don't adopt the container's orphans" },
@@ -20,6 +24,7 @@ int cmd_run(struct cli *c, int argc, char **argv)
 		{ "no-new-keyring", 0, OPT_FLAG, &o.no_new_keyring, OPT_SHOWN,
 		  "keep the caller's session keyring" },
 		{ "preserve-fds", 0, OPT_U32, &o.preserve_fds, "N", "pass N fds from 3 on" },
+		{ "log-level", 0, OPT_STR, &level, NULL, "" },
 		{ "timing", 0, OPT_FLAG, &o.timing, OPT_SHOWN, "price each step, on stderr" },
 		{ .type = OPT_END },
 	};
@@ -32,7 +37,9 @@ int cmd_run(struct cli *c, int argc, char **argv)
 	if (r >= 0)
 		return r;
 	o.id = args.list[0];
-	r = ctr_create(&o, &status, &rep, &e);
+	r = log_set_level(&c->log, level, &e);
+	if (r == 0)
+		r = ctr_create(&o, &status, &rep, &e);
 	cli_report(c, &rep);
 	if (r < 0) {
 		(void)err_wrap(&e, "run failed");

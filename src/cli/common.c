@@ -52,6 +52,10 @@ int cli_args(struct cli *c, int argc, char **argv, const struct opt *opts, size_
 	struct err e;
 	int r;
 
+	if (c->describe) {
+		help_describe_options(opts, c->describe);
+		return 0;
+	}
 	r = opt_parse(argc, argv, opts, stop_of(max), &c->arena, args, &e);
 	if (r == 0 && args->help)
 		return print_help(c, opts);

@@ -18,10 +18,25 @@ int log_open(struct log *l, const char *path, const char *format, struct err *e)
 	l->json = str_eq(format, "json");
 	if (!path || !*path || str_eq(path, "/dev/stderr"))
 		return 0;
+	/* crun's way to name what is the default. */
+	if (str_starts(path, "file:"))
+		path += strlen("file:");
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
 	if (fd < 0)
 		return err_sys(e, errno, "open log file \"%s\"", path);
 	l->fd = fd;
+	return 0;
+}
+
+int log_set_level(struct log *l, const char *level, struct err *e)
+{
+	if (!level)
+		return 0;
+	if (!str_eq(level, "debug") && !str_eq(level, "warning") && !str_eq(level, "error"))
+		return err_set(e, EINVAL, "--log-level \"%s\": must be debug, warning or error",
+			       level);
+	l->debug |= str_eq(level, "debug");
+	l->quiet = str_eq(level, "error");
 	return 0;
 }
 
@@ -91,7 +106,7 @@ void log_write(const struct log *l, enum log_level level, const char *msg)
 {
 	AUTO_BUF struct buf line = { 0 }, plain = { 0 };
 
-	if (level == LOG_LEVEL_DEBUG && !l->debug)
+	if ((level == LOG_LEVEL_DEBUG && !l->debug) || (level != LOG_LEVEL_ERROR && l->quiet))
 		return;
 	if (l->fd >= 0) {
 		make_line(l, level, msg, &line);

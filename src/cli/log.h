@@ -12,6 +12,7 @@
 struct log {
 	int fd; /* of --log; -EBADF: stderr alone */
 	bool json, debug;
+	bool quiet; /* errors only */
 };
 
 #define LOG_INIT { .fd = -EBADF }
@@ -26,6 +27,9 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
  * Return: 0; -EINVAL for another format; -errno of open.
  */
 int log_open(struct log *l, const char *path, const char *format, struct err *e);
+
+/** log_set_level - "debug", "warning", "error" or NULL: leave it; Return: 0 or -EINVAL */
+int log_set_level(struct log *l, const char *level, struct err *e);
 
 /** log_write - one message; debug ones only with --debug */
 void log_write(const struct log *l, enum log_level level, const char *msg);

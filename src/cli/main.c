@@ -15,6 +15,11 @@ const struct command cli_commands[] = {
 	{ "state", cmd_state, "ID", "print the state of a container as JSON" },
 	{ "kill", cmd_kill, "[options] ID [SIGNAL]", "send a signal (default: TERM)" },
 	{ "delete", cmd_delete, "[options] ID", "remove a stopped container" },
+	{ "pause", cmd_pause, "ID", "stop all processes of a container, for a while" },
+	{ "resume", cmd_resume, "ID", "let a paused container go on" },
+	{ "update", cmd_update, "[options] ID", "change the limits of a container" },
+	{ "events", cmd_events, "[options] ID", "tell of memory running out, and usage, as JSON" },
+	{ "mounts", cmd_mounts, "add|remove ID FILE", "mount into a running container, or unmount" },
 	{ "list", cmd_list, "[options]", "list the containers below --root" },
 	{ "exec", cmd_exec, "[options] ID COMMAND [ARGUMENT...] | -p FILE ID",
 	  "run another process in a container" },
@@ -23,16 +28,17 @@ const struct command cli_commands[] = {
 	{ "features", cmd_features, "", "print what this program can do as JSON" },
 	{ "plan", cmd_plan, "[options]", "print what run would do, step by step, and do nothing" },
 	{ "doctor", cmd_doctor, "[options]", "say what this host can do and how to mend the rest" },
+	{ "help", cmd_help, "[options] [COMMAND]", "tell how cay or a command is used" },
 	{ NULL, NULL, NULL, NULL },
 };
 
 /* What the options in front of the subcommand leave behind. */
 struct global_options {
-	const char *root, *log, *log_format, *cgroup_manager, *rootless, *criu;
+	const char *root, *log, *log_format, *cgroup_manager, *rootless, *criu, *log_level;
 	bool debug, systemd_cgroup, version;
 };
 
-enum { GLOBAL_OPTIONS = 10 };
+enum { GLOBAL_OPTIONS = 11 };
 
 static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTIONS])
 {
@@ -40,6 +46,7 @@ static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTION
 		{ "root", 0, OPT_STR, &g->root, "DIR", "where state is kept (default: /run/cay)" },
 		{ "log", 0, OPT_STR, &g->log, "FILE", "append messages to FILE too" },
 		{ "log-format", 0, OPT_STR, &g->log_format, "FORMAT", "text (default) or json" },
+		{ "log-level", 0, OPT_STR, &g->log_level, "LEVEL", "warning (default), debug or error" },
 		{ "debug", 0, OPT_FLAG, &g->debug, OPT_SHOWN, "more messages" },
 		{ "systemd-cgroup", 0, OPT_FLAG, &g->systemd_cgroup, OPT_SHOWN,
 		  "the same as --cgroup-manager systemd" },
@@ -53,17 +60,6 @@ static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTION
 	};
 
 	memcpy(opts, rows, sizeof(rows));
-}
-
-static void print_usage(struct buf *b, const struct opt *opts)
-{
-	buf_str(b, "cay - put a program on an island of its own: an OCI container runtime\n\n"
-		   "usage: cay [global options] COMMAND [options] [arguments]\n\ncommands:\n");
-	for (const struct command *k = cli_commands; k->name; k++)
-		buf_printf(b, "  %-10s %s\n", k->name, k->summary);
-	buf_str(b, "\nglobal options:\n");
-	opt_help(opts, b);
-	buf_str(b, "\n\"cay COMMAND --help\" tells the options of a command.\n");
 }
 
 static int set_root(struct cli *c, const char *root, struct err *e)
@@ -119,7 +115,9 @@ static int apply_options(struct cli *c, const struct global_options *g, struct e
 	int r;
 
 	c->log.debug = g->debug;
-	r = log_open(&c->log, g->log, g->log_format, e);
+	r = log_set_level(&c->log, g->log_level, e);
+	if (r == 0)
+		r = log_open(&c->log, g->log, g->log_format, e);
 	if (r == 0)
 		r = set_root(c, g->root, e);
 	if (r == 0)
@@ -129,16 +127,7 @@ static int apply_options(struct cli *c, const struct global_options *g, struct e
 	return r;
 }
 
-static const struct command *find_command(const char *name)
-{
-	for (const struct command *k = cli_commands; k->name; k++)
-		if (str_eq(k->name, name))
-			return k;
-	return NULL;
-}
-
-static int dispatch(struct cli *c, const struct global_options *g, const struct opt_args *args,
-		    const struct opt *opts)
+static int dispatch(struct cli *c, const struct global_options *g, const struct opt_args *args)
 {
 	AUTO_BUF struct buf out = { 0 };
 	struct err e;
@@ -147,11 +136,11 @@ static int dispatch(struct cli *c, const struct global_options *g, const struct 
 		print_version(&out);
 		return cli_print_buf(c, &out);
 	}
-	if (args->help || args->count == 0 || str_eq(args->list[0], "help")) {
-		print_usage(&out, opts);
+	if (args->help || args->count == 0) {
+		help_usage(c, &out);
 		return cli_print_buf(c, &out);
 	}
-	c->command = find_command(args->list[0]);
+	c->command = help_find(args->list[0]);
 	if (!c->command) {
 		(void)err_set(&e, EINVAL, "no command \"%s\": see cay --help", args->list[0]);
 		return cli_fail(c, &e, 1);
@@ -184,10 +173,11 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	fill_options(&g, opts);
+	c.options = opts;
 	r = opt_parse(argc, argv, opts, 1, &c.arena, &args, &e);
 	if (r == 0)
 		r = apply_options(&c, &g, &e);
-	r = r < 0 ? cli_fail(&c, &e, 1) : dispatch(&c, &g, &args, opts);
+	r = r < 0 ? cli_fail(&c, &e, 1) : dispatch(&c, &g, &args);
 	log_close(&c.log);
 	arena_done(&c.arena);
 	return r;

@@ -63,6 +63,7 @@ static void birth_init(struct birth *b, const struct ctr_create_options *o)
 static int load_config(struct birth *b, struct err *e)
 {
 	AUTO_FREE char *path = realpath(b->o->bundle ? b->o->bundle : ".", NULL);
+	const char *name = b->o->config ? b->o->config : "config.json";
 	AUTO_FD int fd = -EBADF;
 	int r;
 
@@ -74,16 +75,15 @@ static int load_config(struct birth *b, struct err *e)
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, errno, "bundle \"%s\"", path);
-	r = store_get(fd, "config.json", &b->config, e);
+	r = store_get(fd, name, &b->config, e);
 	if (r == -ENOENT)
-		return err_set(e, r, "JSON specification file config.json not found in \"%s\"",
-			       path);
+		return err_set(e, r, "JSON specification file %s not found in \"%s\"", name, path);
 	if (r == 0)
 		r = oci_spec_parse(b->config.data ? b->config.data : "", b->config.len, &b->spec,
 				   e);
 	if (r == 0)
 		r = oci_spec_validate(b->spec, e);
-	return r < 0 ? err_wrap(e, "config.json") : 0;
+	return r < 0 ? err_wrap(e, "%s", name) : 0;
 }
 
 static int check_terminal(const struct birth *b, struct err *e)
@@ -260,6 +260,19 @@ static int publish(struct birth *b, struct err *e)
 	return r;
 }
 
+/* Where a cgroup may be lacking, the state names those that are there: exec must join them all. */
+static void keep_made_cgroups(struct ctr *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->cgroup_count; i++)
+		if (access(c->cgroup_dirs[i], F_OK) == 0)
+			c->cgroup_dirs[n++] = c->cgroup_dirs[i];
+	c->cgroup_count = n;
+	if (c->cgroup_dirs)
+		c->cgroup_dirs[n] = NULL;
+}
+
 static int launch(struct birth *b, struct err *e)
 {
 	struct err before;
@@ -278,6 +291,8 @@ static int launch(struct birth *b, struct err *e)
 		return r;
 	}
 	b->begun = true;
+	if (b->o->cgroup_optional)
+		keep_made_cgroups(&b->c);
 	b->c.pid = b->launch.pid;
 	b->c.start_time = b->launch.start_time;
 	b->c.created_done = true;

@@ -28,7 +28,9 @@ static void watch_done(struct watch *w)
 
 static int emit(const struct watch *w, const struct buf *line, struct err *e)
 {
-	return line->failed ? err_oom(e) : w->o->emit(line->data, line->len, w->o->arg);
+	int r = line->failed ? err_oom(e) : w->o->emit(line->data, line->len, w->o->arg);
+
+	return r < 0 && !line->failed ? err_sys(e, r, "write an event") : r;
 }
 
 static int emit_stats(const struct watch *w, struct err *e)
@@ -68,7 +70,8 @@ static int emit_oom(const struct watch *w, struct err *e)
 static int start_timer(struct watch *w, struct err *e)
 {
 	uint64_t ms = w->o->interval_ms;
-	struct timespec t = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+	struct timespec t = { .tv_sec = (time_t)(ms / 1000),
+			      .tv_nsec = (long)(ms % 1000) * 1000000 };
 	struct itimerspec it = { .it_interval = t, .it_value = t };
 
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -116,8 +119,9 @@ static int loop(struct watch *w, struct err *e)
 
 int ctr_events(const struct ctr_events_options *o, struct err *e)
 {
-	AUTO_WATCH struct watch w = { .o = o, .c = CTR_INIT, .oom = CG_OOM_INIT, .pidfd = -EBADF,
-				      .timer = -EBADF };
+	AUTO_WATCH struct watch w = {
+		.o = o, .c = CTR_INIT, .oom = CG_OOM_INIT, .pidfd = -EBADF, .timer = -EBADF
+	};
 	int r;
 
 	r = ctr_open(o->root, o->id, false, &w.c, e);
@@ -126,7 +130,8 @@ int ctr_events(const struct ctr_events_options *o, struct err *e)
 	if (ctr_status(&w.c) == CTR_STOPPED)
 		return err_set(e, ESRCH, "container with id %s is not running", o->id);
 	if (w.c.cgroup_count == 0)
-		return err_set(e, EOPNOTSUPP, "container %s has no cgroup: nothing is counted", o->id);
+		return err_set(e, EOPNOTSUPP, "container %s has no cgroup: nothing is counted",
+			       o->id);
 	if (o->once)
 		return emit_stats(&w, e);
 	r = open_watch(&w, e);

@@ -306,6 +306,8 @@ int ctr_delete(const char *root, const char *id, bool force, struct err *warning
 	r = store_open_root(root, false, &root_fd, e);
 	if (r == -ENOENT)
 		r = err_set(e, r, "container does not exist");
+	if (r == 0 && force)
+		store_sweep_new(root_fd);
 	if (r == 0)
 		r = delete_at(root_fd, root, id, force, warning, e);
 	return r == -ENOENT && force ? 0 : r;

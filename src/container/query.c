@@ -80,6 +80,7 @@ static int collect(const char *root, int root_fd, struct arena *a, char ***ret, 
 	const struct dirent *ent;
 	size_t n = 0;
 
+	store_sweep_new(root_fd);
 	if (!d)
 		return err_sys(e, errno, "list \"%s\"", root);
 	(void)TAKE_FD(fd);

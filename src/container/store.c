@@ -13,6 +13,8 @@
 
 static const char new_prefix[] = ".new.";
 
+enum { NEW_TRIES = 16 };
+
 /* mkdir -p; the last part is made by the caller's own mkdir so that its mode is ours. */
 static int make_parents(const char *path, struct err *e)
 {
@@ -171,9 +173,8 @@ int store_get(int dir_fd, const char *name, struct buf *b, struct err *e)
 	return r < 0 ? err_sys(e, r, "read \"%s\"", name) : 0;
 }
 
-int store_new(int root_fd, char ret_name[32], int *ret_fd, struct err *e)
+static int make_new(int root_fd, char ret_name[32], int *ret_fd, struct err *e)
 {
-	AUTO_FD int fd = -EBADF;
 	uint64_t rnd;
 	int r;
 
@@ -182,13 +183,37 @@ int store_new(int root_fd, char ret_name[32], int *ret_fd, struct err *e)
 	(void)snprintf(ret_name, 32, "%s%016llx", new_prefix, (unsigned long long)rnd);
 	if (mkdirat(root_fd, ret_name, 0700) < 0)
 		return err_sys(e, errno, "make state directory");
-	r = store_open_dir(root_fd, ret_name, 0, &fd, e);
-	if (r < 0) {
+	r = store_open_dir(root_fd, ret_name, 0, ret_fd, e);
+	if (r < 0)
 		(void)unlinkat(root_fd, ret_name, AT_REMOVEDIR);
-		return r;
+	return r;
+}
+
+int store_new(int root_fd, char ret_name[32], int *ret_fd, struct err *e)
+{
+	int r = -EBUSY;
+
+	/* A sweep can take the directory for an orphan in the instant before it is locked. */
+	for (int tries = 0; (r == -EBUSY || r == -ENOENT) && tries < NEW_TRIES; tries++)
+		r = make_new(root_fd, ret_name, ret_fd, e);
+	return r;
+}
+
+void store_sweep_new(int root_fd)
+{
+	AUTO_FD int copy = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_DIR DIR *d = copy < 0 ? NULL : fdopendir(copy);
+
+	if (!d)
+		return;
+	(void)TAKE_FD(copy);
+	for (const struct dirent *ent; (ent = readdir(d));) {
+		AUTO_FD int fd = -EBADF;
+
+		if (str_starts(ent->d_name, new_prefix) &&
+		    store_open_dir(root_fd, ent->d_name, 0, &fd, NULL) == 0)
+			(void)store_remove(root_fd, ent->d_name, fd, NULL);
 	}
-	*ret_fd = TAKE_FD(fd);
-	return 0;
 }
 
 int store_publish(int root_fd, const char *name, const char *id, struct err *e)

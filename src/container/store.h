@@ -54,6 +54,9 @@ int store_get(int dir_fd, const char *name, struct buf *b, struct err *e);
  */
 int store_new(int root_fd, char ret_name[32], int *ret_fd, struct err *e);
 
+/** store_sweep_new - remove what creators that died left of their store_new */
+void store_sweep_new(int root_fd);
+
 /** store_publish - give it its final name; Return: 0; -EEXIST */
 int store_publish(int root_fd, const char *name, const char *id, struct err *e);
 

@@ -96,7 +96,8 @@ static int merge_config(struct change *x, struct err *e)
 	if (r == 0 && x->res->devices_count > 0)
 		r = keep_devices(x, before, e);
 	if (r == 0)
-		r = oci_spec_parse(x->config.data ? x->config.data : "", x->config.len, &x->spec, e);
+		r = oci_spec_parse(x->config.data ? x->config.data : "", x->config.len, &x->spec,
+				   e);
 	return r < 0 ? err_wrap(e, "container %s: config.json", x->c.id) : 0;
 }
 
@@ -144,8 +145,9 @@ static int check_rdt(const struct change *x, struct err *e)
 static int run_rdt(struct change *x, struct plan *p, struct err *e)
 {
 	struct plan_view v;
-	struct island in = { .plan = &v, .root_fd = -EBADF, .proc_fd = -EBADF, .sock = -EBADF,
-			     .pid = x->c.pid };
+	struct island in = {
+		.plan = &v, .root_fd = -EBADF, .proc_fd = -EBADF, .sock = -EBADF, .pid = x->c.pid
+	};
 	uint32_t made;
 	int r = plan_failed(p) ? err_oom(e) : plan_view_half(&p->host, NULL, 0, &v, e);
 
@@ -171,8 +173,8 @@ static int update_rdt(struct change *x, struct err *e)
 		return 0;
 	if (x->spec->linux_ && x->spec->linux_->intel_rdt)
 		rdt = *x->spec->linux_->intel_rdt;
-	rdt.l3_cache_schema = arena_strdup(&x->arena, x->o->l3_cache_schema ? x->o->l3_cache_schema :
-									      "");
+	rdt.l3_cache_schema =
+		arena_strdup(&x->arena, x->o->l3_cache_schema ? x->o->l3_cache_schema : "");
 	rdt.mem_bw_schema = arena_strdup(&x->arena, x->o->mem_bw_schema ? x->o->mem_bw_schema : "");
 	if (!rdt.l3_cache_schema || !rdt.mem_bw_schema)
 		return err_oom(e);

@@ -143,11 +143,17 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 			continue;
 		if (fd < 0)
 			return err_sys(e, errno, "gate: accept");
-		if (chan_recv(fd, &m, NULL) == 1 && m.kind == MSG_START) {
+		r = chan_recv(fd, &m, NULL);
+		if (r == 1 && m.kind == MSG_START) {
 			me->in.sock = fd;
 			close(gate);
 			return 0;
 		}
+		/* Silence would be taken for success. */
+		m = (struct msg){ .kind = MSG_ERROR };
+		(void)err_sys(&m.err, r < 0 ? r : EBADMSG, "gate: receive");
+		if (r != 0)
+			(void)chan_send(fd, &m, -1);
 		close(fd);
 	}
 }
@@ -173,7 +179,7 @@ static _Noreturn void leave(struct islander *me)
 
 static int apply(struct islander *me, const struct step *s, struct err *e)
 {
-	switch ((enum step_kind)s->kind) {
+	switch (s->kind) {
 	case STEP_SYNC:
 		return sync_with_planner(me, s->u.num.value, e);
 	case STEP_GATE:
@@ -229,31 +235,6 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 	case STEP_NO_NEW_PRIVS:
 	case STEP_EXEC:
 		return cred_apply(&me->in, s, e);
-	case STEP_NONE:
-	case STEP_OPEN_TREE:
-	case STEP_OPEN_NS:
-	case STEP_OPEN_PIDFD:
-	case STEP_CONNECT:
-	case STEP_LISTEN:
-	case STEP_CGROUP_MAKE:
-	case STEP_CGROUP_SET:
-	case STEP_CGROUP_DEVICES:
-	case STEP_CGROUP_OPEN:
-	case STEP_CLONE:
-	case STEP_SCOPE_START:
-	case STEP_SCOPE_ATTACH:
-	case STEP_MAP_IDS:
-	case STEP_RLIMIT:
-	case STEP_CGROUP_CHECK:
-	case STEP_RDT_GROUP:
-	case STEP_RDT_ENTER:
-	case STEP_NET_DEVICE:
-	case STEP_AFFINITY:
-	case STEP_SCHEDULER:
-	case STEP_IO_PRIORITY:
-	case STEP_PIDFD_SEND:
-	case STEP_KIND_COUNT:
-		break;
 	}
 	return err_set(e, EBADMSG, "step \"%s\" is not the islander's", step_describe(s->kind)->name);
 }

@@ -3,22 +3,18 @@
 
 void fuzz_host(struct host_facts *f)
 {
-	static struct cgroup_hierarchy h[] = {
-		{ .mount = (char[]){ "/sys/fs/cgroup/memory" }, .controllers = (char[]){ "memory" },
-		  .own = (char[]){ "/" }, .mount_root = (char[]){ "/" } },
-		{ .mount = (char[]){ "/sys/fs/cgroup/cpu,cpuacct" }, .controllers = (char[]){ "cpu,cpuacct" },
-		  .own = (char[]){ "/a" }, .mount_root = (char[]){ "/" } },
-		{ .mount = (char[]){ "/sys/fs/cgroup/cpuset" }, .controllers = (char[]){ "cpuset" },
-		  .own = (char[]){ "/" }, .mount_root = (char[]){ "/" } },
-		{ .mount = (char[]){ "/sys/fs/cgroup/devices" }, .controllers = (char[]){ "devices" },
-		  .own = (char[]){ "/" }, .mount_root = (char[]){ "/" } },
-		{ .mount = (char[]){ "/sys/fs/cgroup/blkio" }, .controllers = (char[]){ "blkio" },
-		  .own = (char[]){ "/" }, .mount_root = (char[]){ "/" } },
-		{ .mount = (char[]){ "/sys/fs/cgroup/unified" }, .controllers = (char[]){ "" },
-		  .own = (char[]){ "/" }, .mount_root = (char[]){ "/" },
-		  .offered = (char[]){ "pids hugetlb rdma" }, .v2 = true },
-	};
+	static char root[] = "/", mount[][32] = {
+		"/sys/fs/cgroup/memory", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpuset",
+		"/sys/fs/cgroup/devices", "/sys/fs/cgroup/blkio", "/sys/fs/cgroup/unified" };
+	static char names[][16] = { "memory", "cpu,cpuacct", "cpuset", "devices", "blkio", "" };
+	static char offered[] = "pids hugetlb rdma";
+	static struct cgroup_hierarchy h[ARRAY_LEN(names)];
 
+	for (size_t i = 0; i < ARRAY_LEN(h); i++)
+		h[i] = (struct cgroup_hierarchy){ .mount = mount[i], .controllers = names[i],
+						  .own = root, .mount_root = root,
+						  .offered = *names[i] ? NULL : offered,
+						  .v2 = !*names[i] };
 	*f = (struct host_facts){
 		.admin = true, .initial_userns = true, .cap_last = 40, .kcore = true,
 		.caps_effective = (UINT64_C(1) << 41) - 1, .caps_bounding = (UINT64_C(1) << 41) - 1,

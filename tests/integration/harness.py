@@ -608,7 +608,8 @@ def normal_mounts(text, masked=()):
         if r["target"] == "/sys/fs/cgroup/unified":
             continue
         ro = "ro" if "ro" in r["options"] | r["super"] or r["target"] == "/sys/fs/cgroup" else "rw"
-        rows.append((r["target"], r["root"], r["type"], r["source"],
+        source = "" if r["type"] == "cgroup" else r["source"]  # a mere label
+        rows.append((r["target"], r["root"], r["type"], source,
                      [ro, *sorted(r["options"] - {"ro", "rw"})], sorted(r["optional"]),
                      sorted(o for o in r["super"] - {"ro", "rw"} if not o.startswith("mode="))))
     return sorted(rows, key=lambda row: row[0])

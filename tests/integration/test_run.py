@@ -556,9 +556,12 @@ def test_a_tmpfs_has_the_mode_of_what_it_covers(cay, bundle):
         bundle.mount(f"/{d}", type="tmpfs", source="tmpfs")
     bundle.mount("/var", type="tmpfs", source="tmpfs", options=["mode=700"])
     bundle.sh("stat -c %a /usr /mnt /new/dir /var")
-    # As crun. runc 1.1 gives 1777 to a directory it makes and overrides an explicit mode.
+    # runc 1.1 overrides even an explicit mode. A directory that it has to make gets 1777, with
+    # crun 755: either is good.
     cay_only("explicit mode")
-    assert cay.out(bundle).split() == ["1771", "755", "755", "700"]
+    got = cay.out(bundle).split()
+    assert got[:2] + got[3:] == ["1771", "755", "700"]
+    assert got[2] in ("755", "1777")
 
 
 @pytest.mark.parametrize("option,shown", [("rro", "ro"), ("rnosuid", "nosuid"), ("rnodev", "nodev"),
@@ -729,7 +732,8 @@ def test_cgroups_are_mounted_readonly_and_only_their_own_part(cay, bundle):
     bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup",
                  options=["nosuid", "noexec", "nodev", "relatime", "ro"])
     same_mounts(cay, bundle)
-    out = cay.out(bundle.sh("cat /sys/fs/cgroup/pids/cgroup.procs; probe mkdir /sys/fs/cgroup/pids/x"))
+    pids = "/sys/fs/cgroup/pids" if (CGROUP_ROOT / "pids").is_dir() else "/sys/fs/cgroup"
+    out = cay.out(bundle.sh(f"cat {pids}/cgroup.procs; probe mkdir {pids}/x"))
     assert "1" in out.split()
     assert out.split()[-1] == "EROFS"
 
@@ -902,11 +906,11 @@ def test_the_cgroups_path_of_the_config_is_used(cay, bundle):
     bundle.linux["cgroupsPath"] = path
     id = cay.start(bundle.args("sleep", "1000"))
     dirs = cgroup_dirs_of(cay.pid(id))
-    assert str(dirs["pids"]).endswith(path)
+    assert str(dirs.get("pids") or dirs["unified"]).endswith(path)
     cay.destroy(id)
     # What lay above it is not the container's to remove: engines make it. Nothing of ours stays
     # in it, so it can go.
-    for base in CGROUP_ROOT.iterdir():
+    for base in (CGROUP_ROOT, *CGROUP_ROOT.iterdir()):
         for d in (base / cay.token / "deep", base / cay.token):
             if d.is_dir():
                 d.rmdir()

@@ -315,6 +315,25 @@ def test_a_user_without_a_bus_is_told_so(rootless, sleeper):
     assert "no connection to the user bus" in rootless.cay.error_line(r)
 
 
+def test_a_user_with_a_delegated_cgroup_needs_no_systemd(rootless, sleeper):
+    """The other driver, below a scope that systemd has given to the user."""
+    need_v2()
+    sleeper.linux["resources"] = {"memory": {"limit": 64 << 20}, "pids": {"limit": 20}}
+    sleeper.write()
+    id = rootless.cay.id()
+    argv = ["systemd-run", "--user", "--scope", "--quiet", "-p", "Delegate=yes", "--",
+            *rootless.cay.argv("run", "-d", "-b", sleeper.path, id)]
+    r = subprocess.run(rootless.argv(argv), env=rootless.env, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, timeout=harness.TIMEOUT)
+    assert r.returncode == 0
+    path = cgroup_of(rootless.cay.pid(id))
+    d = CGROUP_ROOT / path.lstrip("/")
+    assert f"/user@{pwd.getpwnam(USER).pw_uid}.service/" in path and path.endswith(f"/{id}")
+    assert [(d / f).read_text().strip() for f in ("memory.max", "pids.max")] == [str(64 << 20), "20"]
+    rootless.call(rootless.cay.argv("delete", "--force", id))
+    assert not d.exists()
+
+
 # ---- no cgroup at all -----------------------------------------------------------------------
 
 def test_without_a_manager_the_container_stays_where_we_are(cay, bundle):

@@ -25,7 +25,7 @@ static struct cgroup_hierarchy v1[] = {
 	{ S("/sys/fs/cgroup/pids"), S("pids"), S("/"), S("/"), NULL, false },
 };
 static struct cgroup_hierarchy v2[] = {
-	{ S("/sys/fs/cgroup"), S(""), S("/"), S("/"), S("cpu memory pids io"), true },
+	{ S("/sys/fs/cgroup"), S(""), S("/"), S("/"), S("cpu memory pids io rdma"), true },
 };
 
 static int writes(const struct oci_resources *res, bool two, struct buf *out, struct err *e)
@@ -69,6 +69,10 @@ static void limits_grow_and_shrink_in_one_order(void **state)
 	struct oci_cpu rt = { .realtime_period_us = { true, 9 }, .realtime_runtime_us = { true, 5 } };
 	struct oci_cpu idle = { .idle = { true, 1 }, .shares = { true, 1024 } };
 	struct oci_cpu busy = { .idle = { true, 0 }, .shares = { true, 1024 } };
+	struct oci_rdma rdma[] = {
+		{ S("mlx5_0"), { true, 2 }, { true, 2000 } },
+		{ S("x"), { false, 0 }, { true, 0 } },
+	};
 	const struct {
 		struct oci_resources res;
 		const char *one, *two;
@@ -97,6 +101,8 @@ static void limits_grow_and_shrink_in_one_order(void **state)
 		{ { .cpu = &idle }, "cpu.shares=1024? cpu.idle=1", "cpu.weight=39? cpu.idle=1" },
 		{ { .cpu = &busy }, "cpu.idle=0 cpu.shares=1024", "cpu.idle=0 cpu.weight=39" },
 		{ { .pids_limit = { true, 7 } }, "pids.max=7", "pids.max=7" },
+		{ { .rdma = rdma, .rdma_count = 2 }, NULL,
+		  "rdma.max=mlx5_0 hca_handle=2 hca_object=2000 rdma.max=x hca_object=0" },
 		{ { .pids_limit = { false, 0 } }, "", "" },
 	};
 

@@ -206,6 +206,7 @@ class Lab:
         d.hang |= "hang" in text
         end = re.search(r"^end (\d+)$", text, re.M)
         hit = re.search(r"^hit (\d+) \d+$", text, re.M)
+        if d.hang: d.err += text
         d.rc = int(end.group(1)) if end else -1
         d.hit = NAMES.get(int(hit.group(1)), hit.group(1)) if hit else None
         d.counts = {r: [(int(n), int(a)) for n, a in re.findall(rf"^{r} (\d+) (-?\d+)$", text, re.M)]

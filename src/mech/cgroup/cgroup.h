@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "base/json.h"
 #include "oci/spec.h"
 #include "plan/island.h"
 #include "sys/host.h"
@@ -178,6 +177,8 @@ int cg_remove_empty(char *const *dirs, size_t count);
  * Return: 0; -EOPNOTSUPP when no hierarchy can freeze; -ETIMEDOUT after 2 s.
  */
 int cg_freeze(char *const *dirs, size_t count, bool frozen, struct err *e);
+
+struct json_out; /* base/json.h; the islander, which sees this header too, has no JSON */
 
 /**
  * cg_stats - append members cpu, cpuset, memory, pids, blkio and hugetlb to an open object

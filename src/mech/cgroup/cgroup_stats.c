@@ -21,7 +21,8 @@ int stats_dir_with(const struct stats_dirs *d, const char *file)
 
 void stats_read(int dir_fd, const char *file, struct buf *out)
 {
-	AUTO_FD int fd = dir_fd < 0 ? -EBADF : openat(dir_fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_FD int fd = dir_fd < 0 ? -EBADF
+				    : openat(dir_fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	out->len = 0;
 	if (fd < 0 || buf_read_fd(out, fd, FILE_MAX) < 0)
@@ -167,7 +168,8 @@ static void usage_v1(int acct, struct json_out *o)
 	jo_uint(o, "user", ticks_to_ns(stats_key(text.data ? text.data : "", "user")));
 }
 
-static void put_throttling(const char *text, const char *time_key, uint64_t unit, struct json_out *o)
+static void put_throttling(const char *text, const char *time_key, uint64_t unit,
+			   struct json_out *o)
 {
 	jo_open(o, "throttling", '{');
 	stats_put(o, "periods", stats_key(text, "nr_periods"));
@@ -243,8 +245,8 @@ static void put_cpuset(const struct stats_dirs *d, struct json_out *o)
 	jo_uint(o, "memory_pressure", stats_u64(v1, "cpuset.memory_pressure"));
 	jo_uint(o, "sched_load_balance", stats_u64(v1, "cpuset.sched_load_balance"));
 	jo_int(o, "sched_relax_domain_level",
-	       negative ? -(int64_t)stats_number(level.data + 1, NULL) :
-			  (int64_t)stats_number(level.data ? level.data : "", NULL));
+	       negative ? -(int64_t)stats_number(level.data + 1, NULL)
+			: (int64_t)stats_number(level.data ? level.data : "", NULL));
 	jo_close(o, '}');
 }
 

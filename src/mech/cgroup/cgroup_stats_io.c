@@ -42,7 +42,8 @@ static const struct io_file io_groups[][9] = {
 	  { "blkio.throttle.io_service_bytes", "ioServiceBytesRecursive" } },
 };
 
-static void put_io(struct json_out *o, uint64_t major, uint64_t minor, const char *op, uint64_t value)
+static void put_io(struct json_out *o, uint64_t major, uint64_t minor, const char *op,
+		   uint64_t value)
 {
 	jo_open(o, NULL, '{');
 	stats_put(o, "major", major);
@@ -97,7 +98,8 @@ static bool put_io_group(struct json_out *o, int dir, const struct io_file *f)
 }
 
 /* v2: "8:0 rbytes=1 wbytes=2 rios=3 wios=4 …" */
-static void put_io_stat(struct json_out *o, const char *member, const char *text, const char *keys[2])
+static void put_io_stat(struct json_out *o, const char *member, const char *text,
+			const char *keys[2])
 {
 	static const char *const ops[] = { "Read", "Write" };
 	bool any = false;
@@ -159,7 +161,8 @@ static void put_huge(struct json_out *o, int dir, bool v2, const char *size)
 	char file[96];
 	bool rsvd;
 
-	(void)snprintf(file, sizeof(file), "hugetlb.%s.rsvd.%s", size, v2 ? "current" : "usage_in_bytes");
+	(void)snprintf(file, sizeof(file), "hugetlb.%s.rsvd.%s", size,
+		       v2 ? "current" : "usage_in_bytes");
 	rsvd = faccessat(dir, file, F_OK, 0) == 0;
 	jo_open(o, size, '{');
 	stats_put(o, "usage", huge_value(dir, size, rsvd, v2 ? "current" : "usage_in_bytes"));

@@ -28,22 +28,32 @@ static int set_host_propagation(uint64_t wanted, struct err *e)
  * and pivot_root(2) refuses it. Only the top of a mount takes attributes, so the way up by
  * ".." ends where mount_setattr(2) stops to answer EINVAL.
  */
-static int make_parent_private(int fd, struct err *e)
+static int cut_parent_off(int fd, uint64_t propagation, struct err *e)
 {
 	AUTO_FD int at = sys_openat2(fd, ".", O_PATH | O_DIRECTORY, 0);
 
 	for (int depth = 0; depth < 4096 && at >= 0; depth++) {
-		int r = mnt_attr(at, false, 0, 0, MS_PRIVATE), up;
+		int r = mnt_attr(at, false, 0, 0, propagation), up;
 
 		if (r == 0)
 			return 0;
 		if (r != -EINVAL)
-			return err_sys(e, r, "make the mount of the root private");
+			return err_sys(e, r, "cut the mount of the root off");
 		up = sys_openat2(at, "..", O_PATH | O_DIRECTORY, 0);
 		auto_close_fd(&at);
 		at = up;
 	}
 	return err_sys(e, at < 0 ? at : ELOOP, "find the mount of the root");
+}
+
+/*
+ * What keeps our mounts from reaching the host. A slave still receives: a mount that the host
+ * makes below the root appears inside, unless it was asked not to.
+ */
+static uint64_t one_way(uint64_t wanted)
+{
+	wanted &= ~(uint64_t)MS_REC;
+	return wanted == MS_SHARED || wanted == MS_PRIVATE ? MS_PRIVATE : MS_SLAVE;
 }
 
 bool mnt_is_device(int fd, mode_t type, unsigned int major, unsigned int minor)
@@ -69,6 +79,7 @@ int mnt_apply_root(struct island *in, const struct step *s, struct err *e)
 	int tree = view_fd(in->plan, s->u.root.slot);
 	AUTO_FD int own = -EBADF;
 	AUTO_FD int at = -EBADF;
+	uint64_t cut = one_way(s->u.root.propagation);
 	int r;
 
 	umask(022);
@@ -82,16 +93,16 @@ int mnt_apply_root(struct island *in, const struct step *s, struct err *e)
 	}
 	r = set_host_propagation(s->u.root.propagation, e);
 	if (r == 0 && at >= 0)
-		r = make_parent_private(at, e);
+		r = cut_parent_off(at, cut, e);
 	if (r < 0)
 		return r;
 	if (tree < 0)
 		tree = own = mnt_clone(at, AT_RECURSIVE);
 	if (tree < 0)
 		return err_sys(e, tree, "clone root \"%s\"", path);
-	r = mnt_attr(tree, false, 0, 0, MS_PRIVATE);
+	r = mnt_attr(tree, false, 0, 0, cut);
 	if (r < 0)
-		return err_sys(e, r, "make the root private");
+		return err_sys(e, r, "cut the root off");
 	r = attach_root(tree, at, e);
 	if (r < 0)
 		return r;

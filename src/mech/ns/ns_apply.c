@@ -128,7 +128,9 @@ int ns_apply(struct island *in, const struct step *s, struct err *e)
 	case STEP_FORK:
 		return apply_fork(in, e);
 	case STEP_SESSION:
-		(void)setsid(); /* fails only for a leader: then it is done already */
+		/* Refused to a leader: then it is done already. */
+		if (setsid() < 0 && getsid(0) != getpid())
+			return err_sys(e, errno, "new session");
 		return 0;
 	case STEP_KEYRING:
 		return apply_keyring(view_str(v, s->u.str.text), e);

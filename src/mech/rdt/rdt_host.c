@@ -60,14 +60,15 @@ static int write_file(const char *dir, const char *file, const char *value, stru
 
 /* ---- does a group already say what is asked for? ------------------------------------------- */
 
-static const char *skip_zeros(const char *s, size_t *n)
+/* The kernel pads with blanks, people with zeros. */
+static const char *skip_padding(const char *s, size_t *n)
 {
-	for (; *n > 1 && *s == '0'; s++)
+	for (; *n > 1 && (*s == '0' || *s == ' '); s++)
 		--*n;
 	return s;
 }
 
-/* "0=ff" against "0=00ff": the same id, the same number; hexadecimal in either case. */
+/* "0=ff" against "0= 0ff": the same id, the same number; hexadecimal in either case. */
 static bool same_value(const char *a, size_t na, const char *b, size_t nb)
 {
 	const char *ea = memchr(a, '=', na), *eb = memchr(b, '=', nb);
@@ -79,10 +80,10 @@ static bool same_value(const char *a, size_t na, const char *b, size_t nb)
 	ib = (size_t)(eb - b);
 	va = na - ia - 1;
 	vb = nb - ib - 1;
-	a = skip_zeros(a, &ia);
-	b = skip_zeros(b, &ib);
-	ea = skip_zeros(ea + 1, &va);
-	eb = skip_zeros(eb + 1, &vb);
+	a = skip_padding(a, &ia);
+	b = skip_padding(b, &ib);
+	ea = skip_padding(ea + 1, &va);
+	eb = skip_padding(eb + 1, &vb);
 	return ia == ib && va == vb && memcmp(a, b, ia) == 0 && strncasecmp(ea, eb, va) == 0;
 }
 

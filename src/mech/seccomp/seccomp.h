@@ -2,13 +2,14 @@
 #pragma once
 
 #include "oci/spec.h"
-#include "oci/state.h"
 #include "plan/island.h"
 
 /*
  * System call filters: linux.seccomp through libseccomp into classic BPF, kept in a cache by
  * digest. sec_apply alone is linked into the islander and needs no library.
  */
+
+struct oci_state;
 
 /* What runtime-spec names, each list ending in NULL: for the features document. */
 extern const char *const sec_action_names[];	/* "SCMP_ACT_ALLOW"… */

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+static int set(struct cli *c, int argc, char **argv,
+	       int (*fn)(const char *root, const char *id, struct err *e))
+{
+	const struct opt opts[] = { { .type = OPT_END } };
+	struct opt_args args;
+	struct err e = { 0 };
+	int r;
+
+	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	if (r >= 0)
+		return r;
+	r = fn(c->root, args.list[0], &e);
+	return r < 0 ? cli_fail(c, &e, 1) : 0;
+}
+
+int cmd_pause(struct cli *c, int argc, char **argv)
+{
+	return set(c, argc, argv, ctr_pause);
+}
+
+int cmd_resume(struct cli *c, int argc, char **argv)
+{
+	return set(c, argc, argv, ctr_resume);
+}
