@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "cli/units.h"
+#include "container/control.h"
 #include "sys/syscalls.h"
 
 static int write_line(const char *line, size_t n, void *arg)

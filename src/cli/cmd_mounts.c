@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/parse.h"
+#include "container/control.h"
 
 int cmd_mounts(struct cli *c, int argc, char **argv)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include "container/control.h"
+
 static int set(struct cli *c, int argc, char **argv,
 	       int (*fn)(const char *root, const char *id, struct err *e))
 {

@@ -3,6 +3,7 @@
 
 #include "base/parse.h"
 #include "cli/units.h"
+#include "container/control.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #include "container/inherit.h"
 #include "container/life.h"
 #include "container/store.h"
+#include "container/terminal.h"
 #include "launch/launch.h"
 #include "mech/cgroup/cgroup.h"
 #include "oci/parse.h"
@@ -314,6 +315,7 @@ static int release(struct birth *b, struct ctr_report *rep, struct err *e)
 {
 	int r;
 
+	terminal_resize(b->launch.console_fd);
 	r = launch_release(&b->launch, e);
 	if (b->o->timing)
 		launch_print_prices(&b->launch, &rep->timing);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "container/store.h"
+#include "container/control.h"
 
 #include "base/json.h"
-#include "mech/cgroup/cgroup.h"
+#include "container/store.h"
+#include "mech/cgroup/cgroup_watch.h"
 #include "sys/syscalls.h"
 
 #include <poll.h>

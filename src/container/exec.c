@@ -7,6 +7,7 @@
 #include "container/inherit.h"
 #include "container/life.h"
 #include "container/store.h"
+#include "container/terminal.h"
 #include "launch/launch.h"
 #include "oci/parse.h"
 #include "oci/validate.h"
@@ -167,6 +168,7 @@ static int go(struct join *j, struct ctr_report *rep, struct err *e)
 
 	if (j->o->pid_file)
 		r = pidfile_write(j->o->pid_file, j->launch.pid, e);
+	terminal_resize(j->launch.console_fd);
 	if (r == 0)
 		r = launch_release(&j->launch, e);
 	if (j->o->timing)

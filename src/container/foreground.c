@@ -72,7 +72,7 @@ static void take_signal(struct foreground *f, const struct terminal *t, int pidf
 		case SIGPIPE: /* of our own writes */
 			break;
 		case SIGWINCH:
-			terminal_resize(t);
+			terminal_resize(t->console);
 			break;
 		default:
 			(void)sys_pidfd_send_signal(pidfd, (int)si.ssi_signo);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "container/store.h"
+#include "container/control.h"
 
 #include "base/json.h"
 #include "base/parse.h"
 #include "container/life.h"
+#include "container/store.h"
 #include "launch/launch.h"
 #include "oci/parse.h"
 #include "oci/validate.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "container/control.h"
+
 #include "container/life.h"
 #include "mech/cgroup/cgroup.h"
 

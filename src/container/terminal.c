@@ -49,19 +49,19 @@ int terminal_begin(struct terminal *t, int console, struct err *e)
 	t->out.to = STDOUT_FILENO;
 	clear_onlcr(console);
 	make_raw(t);
-	terminal_resize(t);
+	terminal_resize(t->console);
 	return 0;
 }
 
-void terminal_resize(const struct terminal *t)
+void terminal_resize(int console)
 {
 	struct winsize ws;
 
-	if (t->console < 0)
+	if (console < 0)
 		return;
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (ioctl(fd, TIOCGWINSZ, &ws) == 0) {
-			(void)ioctl(t->console, TIOCSWINSZ, &ws);
+			(void)ioctl(console, TIOCSWINSZ, &ws);
 			return;
 		}
 }

@@ -30,8 +30,13 @@ enum { TERMINAL_POLLS = 4 };
 /** terminal_begin - stdin raw, window size carried over, @console non-blocking */
 int terminal_begin(struct terminal *t, int console, struct err *e);
 
-/** terminal_resize - give the terminal the size of ours */
-void terminal_resize(const struct terminal *t);
+/**
+ * terminal_resize - give a container's terminal the size of ours
+ * @console: its outer end; negative: nothing happens
+ *
+ * To be called before the program is released, so that it never sees another size.
+ */
+void terminal_resize(int console);
 
 /** terminal_polls - what to wait for; fills TERMINAL_POLLS entries, unused ones with fd -1 */
 void terminal_polls(const struct terminal *t, struct pollfd p[TERMINAL_POLLS]);

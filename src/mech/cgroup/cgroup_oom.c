@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/cgroup/cgroup_internal.h"
+#include "mech/cgroup/cgroup_watch.h"
 
 #include "mech/cgroup/cgroup_stats.h"
 #include "sys/syscalls.h"

@@ -3,6 +3,7 @@
 
 #include "base/parse.h"
 #include "mech/cgroup/cgroup_internal.h"
+#include "mech/cgroup/cgroup_watch.h"
 
 #include <fcntl.h>
 #include <string.h>
