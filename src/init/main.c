@@ -87,9 +87,15 @@ static int prepare(struct err *e)
 static int sync_with_planner(struct islander *me, int64_t phase, struct err *e)
 {
 	struct msg m = { .kind = MSG_SYNC, .value = (int32_t)phase };
+	int r;
 
-	if (chan_send(me->in.sock, &m, -1) < 0 || chan_recv(me->in.sock, &m, NULL) <= 0 ||
-	    m.kind != MSG_GO)
+	if (chan_send(me->in.sock, &m, -1) < 0)
+		_exit(EXIT_ORPHANED);
+	r = chan_recv(me->in.sock, &m, NULL);
+	/* Not without a word: behind the last answer an end is taken for the program's. */
+	if (r < 0)
+		return err_sys(e, r, "receive from the planner");
+	if (r == 0 || m.kind != MSG_GO)
 		_exit(EXIT_ORPHANED);
 	/* Committed: from here the container outlives the planner. */
 	if (phase == PHASE_COMMIT) {

@@ -133,22 +133,23 @@ def test_what_v2_lacks_or_refuses_is_an_error(cay, bundle, resources, word):
     assert word in line
 
 
+# Whether there is a driver is told behind the program's word: ENODEV is not EPERM.
+FUSE = {"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666}
+
+
 def test_devices_are_denied_by_a_program(cay, bundle):
-    kmsg = {"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11, "fileMode": 0o666}
-    bundle.linux["devices"] = [kmsg]
-    bundle.sh("dd if=/dev/kmsg of=/dev/null bs=8k count=1 2>&1; echo > /dev/null && echo null")
+    bundle.linux["devices"] = [FUSE]
+    bundle.sh("(: < /dev/fuse) 2>&1; echo > /dev/null && echo null")
     out = cay.out(bundle)
     assert "Operation not permitted" in out and "null" in out
-    bundle.linux["resources"]["devices"].append({"allow": True, "type": "c", "major": 1, "minor": 11, "access": "r"})
-    out = cay.out(bundle)
-    assert "Operation not permitted" not in out
+    bundle.linux["resources"]["devices"].append({"allow": True, "type": "c", "major": 10, "minor": 229, "access": "r"})
+    assert "Operation not permitted" not in cay.out(bundle)
 
 
 def test_a_device_that_is_readable_only_can_not_be_written(cay, bundle):
-    bundle.linux["devices"] = [{"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11, "fileMode": 0o666}]
-    bundle.linux["resources"]["devices"].append({"allow": True, "type": "c", "major": 1, "minor": 11, "access": "r"})
-    out = cay.run(bundle.sh("(echo x > /dev/kmsg) 2>&1")).out
-    assert "Operation not permitted" in out
+    bundle.linux["devices"] = [FUSE]
+    bundle.linux["resources"]["devices"].append({"allow": True, "type": "c", "major": 10, "minor": 229, "access": "r"})
+    assert "Operation not permitted" in cay.run(bundle.sh("(: >> /dev/fuse) 2>&1")).out
 
 
 def test_a_cgroup_namespace_shows_nothing_above(cay, bundle):
@@ -176,7 +177,7 @@ def test_kill_all_uses_the_tree(cay, bundle):
     bundle.linux["namespaces"] = [n for n in bundle.linux["namespaces"] if n["type"] != "pid"]
     id = cay.start(bundle.sh("for i in 1 2 3; do setsid sleep 1000 & done; sleep 1000"))
     d = cgroup_dirs_of(cay.pid(id))["unified"]
-    wait_for(lambda: len((d / "cgroup.procs").read_text().split()) == 5, "the processes")
+    wait_for(lambda: len((d / "cgroup.procs").read_text().split()) >= 4, "the processes")
     cay.ok("kill", id, "KILL")
     wait_for(lambda: not (d / "cgroup.procs").read_text(), "their end")
     cay.ok("delete", id)

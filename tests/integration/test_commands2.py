@@ -615,7 +615,9 @@ def test_the_pidfd_of_an_executed_process_goes_to_the_socket(cay, sleeper):
     cay_only("--pidfd-socket")
     pid_file = cay.dir / "pid"
     with PidfdSocket(cay.dir / "pidfd") as s:
-        cay.ok("exec", "-d", "--pid-file", pid_file, "--pidfd-socket", s.path, sleeper, "sleep", "1000")
+        r = subprocess.run(cay.argv("exec", "-d", "--pid-file", pid_file, "--pidfd-socket", s.path, sleeper, "sleep", "1000"),
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=TIMEOUT)
+        assert r.returncode == 0
         fd, text = s.receive()
     assert text == "setns"
     assert pid_of(fd) == int(pid_file.read_text())

@@ -452,6 +452,40 @@ def test_cpu_burst_and_idle(cay, bundle):
     done(cay, id)
 
 
+def test_update_changes_limits_in_both_directions(cay, bundle):
+    """Whatever the kernel checks a new value against: what was, or what comes with it."""
+    if not os.path.exists("/sys/fs/cgroup/cpu/cpu.cfs_burst_us"):
+        skip("cgroup v1 cpu controller with cpu.cfs_burst_us")
+    bundle.linux["resources"].update(memory={"limit": 100 << 20, "swap": 100 << 20},
+                                     cpu={"quota": 50000, "period": 100000, "burst": 40000})
+    id, pid = held(cay, bundle)
+    d = cgroup_dirs_of(pid)
+
+    def now():
+        names = [d["memory"] / "memory.limit_in_bytes", d["memory"] / "memory.memsw.limit_in_bytes"]
+        names += [d["cpu"] / f"cpu.{n}" for n in ("cfs_quota_us", "cfs_period_us", "cfs_burst_us", "idle")]
+        return [int(f.read_text()) if f.exists() else None for f in names]
+
+    state = now()
+    swap = state[1] is not None
+    for change, want in [
+        ({"memory": {"limit": 200 << 20, "swap": 300 << 20}}, {0: 200 << 20, 1: 300 << 20}),
+        ({"memory": {"limit": 50 << 20, "swap": 60 << 20}}, {0: 50 << 20, 1: 60 << 20}),
+        ({"cpu": {"quota": 10000, "burst": 5000}}, {2: 10000, 4: 5000}),
+        ({"cpu": {"quota": 80000, "period": 200000, "burst": 70000}}, {2: 80000, 3: 200000, 4: 70000}),
+        ({"cpu": {"idle": 1}}, {5: 1}),
+        ({"cpu": {"idle": 0}}, {5: 0}),
+    ]:
+        cay.ok("update", "--resources", "-", id, input=json.dumps(change))
+        for i, v in want.items():
+            state[i] = v if swap or i != 1 else None
+        assert now() == state, change
+    # Below what is used: refused, and nothing changed.
+    cay.fails("update", "--resources", "-", id, input=json.dumps({"memory": {"limit": 4096, "swap": 4096}}))
+    assert now() == state
+    done(cay, id)
+
+
 # ---- seccomp notifications -----------------------------------------------------------------------
 
 NR = {"mkdir": 83, "mkdirat": 258}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Containers as units of systemd: scopes with their properties, on the system's and on a user's bus."""
+import json
 import os
 import pathlib
 import pwd
@@ -326,7 +327,7 @@ def test_a_user_with_a_delegated_cgroup_needs_no_systemd(rootless, sleeper):
     r = subprocess.run(rootless.argv(argv), env=rootless.env, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, timeout=harness.TIMEOUT)
     assert r.returncode == 0
-    path = cgroup_of(rootless.cay.pid(id))
+    path = cgroup_of(json.loads(rootless.call(rootless.cay.argv("state", id)).out)["pid"])
     d = CGROUP_ROOT / path.lstrip("/")
     assert f"/user@{pwd.getpwnam(USER).pw_uid}.service/" in path and path.endswith(f"/{id}")
     assert [(d / f).read_text().strip() for f in ("memory.max", "pids.max")] == [str(64 << 20), "20"]

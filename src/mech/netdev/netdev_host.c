@@ -205,7 +205,7 @@ int netdev_host_apply(const struct island *in, const struct step *s, struct netd
 	const char *name = view_str(in->plan, s->u.netdev.name);
 	int r = *moves ? 0 : open_moves(in, moves, e);
 
-	if (r < 0)
+	if (r < 0 || !*moves)
 		return r;
 	r = move_named(*moves, name, view_str(in->plan, s->u.netdev.inner), e);
 	return r < 0 ? err_wrap(e, "linux.netDevices[\"%s\"]", name) : 0;

@@ -146,7 +146,7 @@ int rdt_plan(const struct oci_intel_rdt *rdt, const struct host_facts *h, const 
 	     struct arena *a, struct plan *p, char ***ret_dirs, struct err *e)
 {
 	AUTO_BUF struct buf lines = { 0 };
-	struct places at;
+	struct places at = { 0 };
 	char **dirs;
 	size_t n = 0;
 	int r;
@@ -176,7 +176,7 @@ int rdt_plan_join(const struct oci_intel_rdt *rdt, const struct host_facts *h, c
 		  struct plan *p, struct err *e)
 {
 	struct arena a = { 0 };
-	struct places at;
+	struct places at = { 0 };
 	int r;
 
 	if (!rdt)
