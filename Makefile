@@ -6,7 +6,7 @@ DESTDIR ?=
 PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: all run check check-vm check-all check-static bench install clean deps asan
+.PHONY: all run check check-vm check-all check-static bench install clean deps asan torture fuzz
 
 all: $(BUILD)/cay
 
@@ -38,10 +38,27 @@ check-static:
 	@tools/deps.sh static
 	@tools/static.sh $(BUILD)
 
+# Everything again under ASan and UBSan, against a cay built with them.
 asan:
 	@tools/deps.sh check
 	@[ -e $(BUILD)-asan/build.ninja ] || meson setup $(BUILD)-asan -Dstatic=false -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
-	@ninja -C $(BUILD)-asan --quiet && meson test -C $(BUILD)-asan --no-rebuild --print-errorlogs
+	@ninja -C $(BUILD)-asan --quiet
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 CAY_CHECK_SECONDS=3000 $(PYTHON) tools/check.py $(BUILD)-asan
+
+# Every point of failure; docs/reliability.md tells what and how many.
+torture: $(BUILD)/cay
+	@tools/deps.sh check
+	@ninja -C $(BUILD) --quiet tests/torture/cay-torture tests/torture/tracer tests/torture/witness tests/fuzz/enumerate_plan
+	@$(BUILD)/tests/fuzz/enumerate_plan full
+	@CAY=$(abspath $(BUILD)/cay) CAY_TORTURE=full $(PYTHON) -m pytest -q -p no:cacheprovider tests/torture
+
+# make fuzz SECONDS=60: each target searches for so long.
+SECONDS ?= 30
+fuzz:
+	@tools/deps.sh fuzz
+	@[ -e $(BUILD)-fuzz/build.ninja ] || CC=clang meson setup $(BUILD)-fuzz -Dstatic=false -Dfuzz=true -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C $(BUILD)-fuzz --quiet fuzz
+	@tests/fuzz/fuzz.sh $(BUILD)-fuzz $(SECONDS)
 
 bench: $(BUILD)/cay
 	@tools/deps.sh bench
@@ -51,4 +68,4 @@ install: $(BUILD)/cay
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz

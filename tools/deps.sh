@@ -14,6 +14,7 @@ run) want="$build $run" ;;
 check) want="$build $check" ;;
 static) want="$build clang clang-tidy clang-format libclang-rt-dev cppcheck" ;;
 vm) want="$build qemu-system-x86 mmdebstrap e2fsprogs lz4" ;;
+fuzz) want="$build clang libclang-rt-14-dev" ;;
 bench) want="$build $run runc crun bubblewrap hyperfine" ;;
 *) echo "usage: $0 build|run|check|static|vm|bench" >&2; exit 2 ;;
 esac

@@ -7,6 +7,7 @@
 #include "mech/seccomp/seccomp.h"
 #include "oci/features.h"
 #include "sys/host.h"
+#include "sys/spawn.h"
 
 #include <seccomp.h>
 
@@ -23,6 +24,8 @@ static int fill(struct cli *c, const struct host_facts *h, struct oci_features *
 		.capabilities = (const char *const *)caps,
 		.cgroup_v1 = true,
 		.cgroup_v2 = true,
+		.cgroup_systemd = spawn_has_libexec("cay-systemd"),
+		.cgroup_systemd_user = spawn_has_libexec("cay-systemd"),
 		.seccomp = true,
 		.seccomp_actions = sec_action_names,
 		.seccomp_operators = sec_operator_names,

@@ -221,7 +221,11 @@ int ctr_update(const struct ctr_update_options *o, struct err *e)
 	if (r < 0)
 		return r;
 	complete(&x);
-	r = cg_update(x.res, &x.host, x.c.cgroup_dirs, x.c.cgroup_count, e);
+	if (x.c.unit)
+		r = cg_unit_update(x.res, &x.host, x.c.cgroup_dirs, x.c.cgroup_count, x.c.unit,
+				   x.c.unit_user, e);
+	if (r == 0)
+		r = cg_update(x.res, &x.host, x.c.cgroup_dirs, x.c.cgroup_count, e);
 	if (r == 0)
 		r = update_rdt(&x, e);
 	if (r < 0)

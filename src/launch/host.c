@@ -77,7 +77,8 @@ int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *
 	case STEP_OPEN_PIDFD:
 		return into_slot(l, s->u.pidfd.slot, ns_host_open_pidfd(s, e));
 	case STEP_CONNECT:
-		return into_slot(l, s->u.sock.slot, tty_host_connect(view_str(v, s->u.sock.path), e));
+		return into_slot(l, s->u.sock.slot,
+				 tty_host_connect(view_str(v, s->u.sock.path), e));
 	case STEP_LISTEN:
 		return apply_listen(l, s, e);
 	case STEP_CGROUP_MAKE:
@@ -136,8 +137,9 @@ int host_connect_agent(int sock, const struct msg *m, struct err *e)
 	int r;
 
 	if (fd < 0)
-		return err_sys(e, fd, "linux.seccomp.listenerPath: failed to connect with seccomp agent "
-				      "specified in the seccomp profile \"%.200s\"",
+		return err_sys(e, fd,
+			       "linux.seccomp.listenerPath: failed to connect with seccomp agent "
+			       "specified in the seccomp profile \"%.200s\"",
 			       m->err.msg);
 	r = chan_send(sock, &(struct msg){ .kind = MSG_GO }, fd);
 	return r < 0 ? err_sys(e, r, "answer the islander") : 0;
@@ -148,7 +150,7 @@ void host_undo(struct launch *l)
 	netdev_undo(l->moves);
 	if (l->made)
 		undo_place(l);
-	while (l->done > 0) {
+	while (l->made && l->done > 0) {
 		const struct step *s = &l->host.steps[--l->done];
 
 		if (s->kind == STEP_CGROUP_MAKE)

@@ -146,10 +146,14 @@ static int adopt(struct launch *l, const struct msg *m, int pidfd, struct err *e
 	return 0;
 }
 
+/*
+ * Return: 1; 0 when no more will be said: the channel has ended, or the islander has and left
+ * nothing behind in it. A sibling it had no time to tell of holds the channel open, too.
+ */
 static int wait_message(struct launch *l, struct msg *m, int *ret_fd, struct err *e)
 {
 	AUTO_FD int sig = -EBADF;
-	struct pollfd p[2];
+	struct pollfd p[3];
 	sigset_t set;
 	int r;
 
@@ -157,9 +161,13 @@ static int wait_message(struct launch *l, struct msg *m, int *ret_fd, struct err
 	sig = signalfd(-1, &set, SFD_CLOEXEC);
 	p[0] = (struct pollfd){ .fd = l->sock, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = sig, .events = POLLIN };
+	p[2] = (struct pollfd){ .fd = l->pidfd, .events = POLLIN };
 	do
-		r = poll(p, 2, -1);
+		r = poll(p, 3, -1);
 	while (r < 0 && errno == EINTR);
+	/* What it said before its end may have come between the two looks. */
+	if (r > 0 && p[2].revents && !p[0].revents && poll(p, 1, 0) == 0)
+		return 0;
 	if (r < 0)
 		return err_sys(e, errno, "poll");
 	if (!p[0].revents)
@@ -316,6 +324,9 @@ void launch_abort(struct launch *l)
 			;
 		close(TAKE_FD(l->pidfd));
 	}
+	/* An islander that was never told of ends with the channel, and leaves the cgroups. */
+	if (l->sock >= 0)
+		close(TAKE_FD(l->sock));
 	host_undo(l);
 }
 

@@ -242,7 +242,8 @@ static void gather_modules(struct host_facts *f)
 
 	f->selinux = statfs("/sys/fs/selinux", &s) == 0 && (unsigned long)s.f_type == SELINUX_MAGIC;
 	f->apparmor = sys_read_at(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", text,
-				  sizeof(text)) > 0 && text[0] == 'Y';
+				  sizeof(text)) > 0 &&
+		      text[0] == 'Y';
 }
 
 static int gather_cgroups(struct host_facts *f, struct err *e)

@@ -87,12 +87,20 @@ static int find_libexec(const char *name, char path[PATH_MAX])
 	if (n > 0) {
 		self[n] = '\0';
 		slash = strrchr(self, '/');
-		n = snprintf(path, PATH_MAX, "%.*s/%s", slash ? (int)(slash - self) : 0, self, name);
+		n = snprintf(path, PATH_MAX, "%.*s/%s", slash ? (int)(slash - self) : 0, self,
+			     name);
 		if (n > 0 && n < PATH_MAX && access(path, X_OK) == 0)
 			return 0;
 	}
 	n = snprintf(path, PATH_MAX, "%s/%s", CAY_LIBEXEC, name);
 	return n > 0 && n < PATH_MAX && access(path, X_OK) == 0 ? 0 : -ENOENT;
+}
+
+bool spawn_has_libexec(const char *name)
+{
+	char path[PATH_MAX];
+
+	return find_libexec(name, path) == 0;
 }
 
 static int text_memfd(const char *text)
@@ -153,7 +161,8 @@ static int finish(const char *name, pid_t pid, int read_result, struct buf *said
 	line = line ? line + 1 : said->data;
 	if (!line || !*line)
 		return err_set(e, EPERM, "%s: ended with status %d and no message", name, status);
-	return err_set(e, WIFEXITED(status) && WEXITSTATUS(status) == 3 ? ENOTCONN : EPERM, "%s", line);
+	return err_set(e, WIFEXITED(status) && WEXITSTATUS(status) == 3 ? ENOTCONN : EPERM, "%s",
+		       line);
 }
 
 int spawn_libexec(const char *name, char *const argv[], const char *text, int timeout_ms,

@@ -14,6 +14,9 @@
  */
 int spawn_helper(const char *program, char *const argv[], struct err *e);
 
+/** spawn_has_libexec - is a program of our own installed? */
+bool spawn_has_libexec(const char *name);
+
 /**
  * spawn_libexec - run a program of our own, tell it @text on stdin, and take its answer
  * @name:       beside cay itself, or in libexec/cay

@@ -112,11 +112,11 @@ int manager_open(bool user, struct manager *ret, struct err *e)
 			sd_bus_close_unref(bus);
 	}
 	if (r < 0)
-		return err_set(e, r, "no connection to the %s bus: %s (%s)", user ? "user" : "system",
-			       strerror(-r),
+		return err_set(e, r, "no connection to the %s bus: %s (%s)",
+			       user ? "user" : "system", strerror(-r),
 			       user ? "is there a user session? see DBUS_SESSION_BUS_ADDRESS and "
-				      "XDG_RUNTIME_DIR" :
-				      "is systemd running here?");
+				      "XDG_RUNTIME_DIR"
+				    : "is systemd running here?");
 	(void)sd_bus_set_method_call_timeout(bus, (uint64_t)CALL_MS * 1000);
 	*ret = (struct manager){ .bus = bus, .user = user };
 	return 0;

@@ -73,8 +73,9 @@ int main(int argc, char **argv)
 	int r;
 
 	if (!good_call(argc, argv + 1)) {
-		fputs("cay-systemd: start|set|attach|stop system|user UNIT [PID]; called by cay\n",
-		      stderr);
+		(void)fputs(
+			"cay-systemd: start|set|attach|stop system|user UNIT [PID]; called by cay\n",
+			stderr);
 		return 2;
 	}
 	r = manager_open(str_eq(argv[1 + WHOSE], "user"), &m, &e);

@@ -28,10 +28,11 @@ static int append_number(sd_bus_message *m, char type, const char *text)
 	case 't':
 		return sd_bus_message_append(m, "t", u);
 	case 'n':
-		return i < INT16_MIN || i > INT16_MAX ? -ERANGE : sd_bus_message_append(m, "n", (int)i);
+		return i < INT16_MIN || i > INT16_MAX ? -ERANGE
+						      : sd_bus_message_append(m, "n", (int)i);
 	case 'i':
-		return i < INT32_MIN || i > INT32_MAX ? -ERANGE :
-							sd_bus_message_append(m, "i", (int32_t)i);
+		return i < INT32_MIN || i > INT32_MAX ? -ERANGE
+						      : sd_bus_message_append(m, "i", (int32_t)i);
 	case 'x':
 		return sd_bus_message_append(m, "x", i);
 	}

@@ -16,7 +16,7 @@
 enum {
 	CONNECT_MS = 10000,
 	CALL_MS = 10000, /* one method call */
-	JOB_MS = 30000,  /* a job of systemd's from its start to its end */
+	JOB_MS = 30000,	 /* a job of systemd's from its start to its end */
 	REQUEST_MAX_BYTES = 1 << 20,
 };
 

@@ -9,7 +9,7 @@
 /* ---- Jobs: systemd answers at once with a job, and tells later how it went ----------------- */
 
 struct job {
-	char path[256]; /* of the one we wait for; "": not known yet */
+	char path[256];	    /* of the one we wait for; "": not known yet */
 	char done[16][256]; /* ended before we knew which is ours */
 	char results[16][32];
 	size_t count;
@@ -47,8 +47,8 @@ static int job_watch(struct manager *m, struct job *j, sd_bus_slot **ret, struct
 {
 	sd_bus_message *call = NULL;
 	int r = sd_bus_match_signal(m->bus, ret, NULL, "/org/freedesktop/systemd1",
-				    "org.freedesktop.systemd1.Manager", "JobRemoved", on_job_removed,
-				    j);
+				    "org.freedesktop.systemd1.Manager", "JobRemoved",
+				    on_job_removed, j);
 
 	if (r < 0)
 		return err_sys(e, r, "systemd: watch jobs");
@@ -188,8 +188,8 @@ static int print_control_group(struct manager *m, const char *unit, struct err *
 
 	if (r >= 0)
 		r = sd_bus_get_property_string(m->bus, "org.freedesktop.systemd1", path,
-					       slice ? "org.freedesktop.systemd1.Slice" :
-						       "org.freedesktop.systemd1.Scope",
+					       slice ? "org.freedesktop.systemd1.Slice"
+						     : "org.freedesktop.systemd1.Scope",
 					       "ControlGroup", &error, &group);
 	if (r < 0)
 		(void)err_set(e, r, "systemd: control group of %s: %s", unit,

@@ -78,10 +78,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r = launch_release(&l, &e);
 	if (r < 0 && (e.code >= 0 || !memchr(e.msg, '\0', sizeof(e.msg))))
 		abort();
+	launch_done(&l);
 	/* The islander's half of the conversation. */
 	while (chan_recv(pair[1], &m, NULL) > 0 && m.kind == MSG_GO)
 		;
 	close(pair[1]);
-	launch_done(&l);
 	return 0;
 }

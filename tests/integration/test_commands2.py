@@ -155,8 +155,8 @@ def test_without_a_cgroup_there_is_nothing_to_freeze(cay, bundle):
     id = cay.id()
     bundle.args("sleep", "1000").write()
     r = subprocess.run(cay.argv("--cgroup-manager", "disabled", "run", "-d", "-b", bundle.path, id),
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=TIMEOUT)
-    assert r.returncode == 0, r.stderr
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=TIMEOUT)
+    assert r.returncode == 0
     assert "no cgroup" in cay.error_line(cay("pause", id))
     assert "no cgroup" in cay.error_line(cay("events", "--stats", id))
     cay.ok("kill", "--all", id, "KILL")
@@ -356,7 +356,7 @@ def stats(c, id):
 def test_stats_have_the_fields_of_runc(cay, bundle):
     bundle.linux["resources"].update(memory={"limit": 64 << 20}, pids={"limit": 20},
                                      cpu={"quota": 5000, "period": 10000})
-    bundle.sh("i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done; sleep 1000")
+    bundle.sh("while :; do :; done")
     runc = cay.other("runc")
     ids = [(cay, cay.start(bundle)), (runc, runc.start(bundle, id=cay.id("r")))]
     got = []

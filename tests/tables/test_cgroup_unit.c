@@ -34,7 +34,8 @@ struct fixture {
 
 static void fresh(struct fixture *f, const char *cgroups_path)
 {
-	static char mount[] = "/sys/fs/cgroup", none[] = "", own[] = "/user.slice/a.scope", root[] = "/";
+	static char mount[] = "/sys/fs/cgroup", none[] = "", own[] = "/user.slice/a.scope",
+		    root[] = "/";
 	static char all[] = "cpuset cpu io memory pids";
 
 	*f = (struct fixture){ .lin = { .cgroups_path = (char *)cgroups_path } };
@@ -53,7 +54,8 @@ static int plan_it(struct fixture *f)
 	int r = cg_plan(&f->spec, &f->host, &f->o, &f->plan, &f->ret, &f->e);
 
 	if (r == 0)
-		assert_int_equal(plan_view_half(&f->plan.host, NULL, f->plan.slots, &f->view, &f->e), 0);
+		assert_int_equal(
+			plan_view_half(&f->plan.host, NULL, f->plan.slots, &f->view, &f->e), 0);
 	return r;
 }
 
@@ -112,8 +114,8 @@ static void names_follow_the_three_parts_of_the_path(void **state)
 static void refuses_paths_that_name_no_unit(void **state)
 {
 	static const char *const rows[] = {
-		"/a/b", "a:b", "a:b:c:d", "a:b:c", "a--b.slice:p:c", "-a.slice:p:c", "a-.slice:p:c",
-		"../a.slice:p:c", "a.slice:p/q:c", "a.slice:p:c d",
+		"/a/b",		"a:b",		"a:b:c:d",	  "a:b:c",	   "a--b.slice:p:c",
+		"-a.slice:p:c", "a-.slice:p:c", "../a.slice:p:c", "a.slice:p/q:c", "a.slice:p:c d",
 	};
 
 	(void)state;
@@ -277,7 +279,8 @@ static void a_bad_annotation_is_named(void **state)
 	f.spec.annotations = f.pairs;
 	f.spec.annotations_count = 1;
 	assert_int_equal(plan_it(&f), -EINVAL);
-	assert_true(str_starts(f.e.msg, "annotation \"org.systemd.property.Some\": value \"text\""));
+	assert_true(
+		str_starts(f.e.msg, "annotation \"org.systemd.property.Some\": value \"text\""));
 	done(&f);
 }
 
@@ -297,8 +300,9 @@ static void without_a_manager_there_is_no_cgroup(void **state)
 	f.o.manager = CG_DISABLED;
 	f.res.pids_limit = (struct opt_i64){ true, 7 };
 	assert_int_equal(plan_it(&f), -EOPNOTSUPP);
-	assert_string_equal(f.e.msg, "linux.resources.pids: needs a cgroup, but the cgroup manager is "
-				     "disabled");
+	assert_string_equal(f.e.msg,
+			    "linux.resources.pids: needs a cgroup, but the cgroup manager is "
+			    "disabled");
 	done(&f);
 }
 

@@ -49,7 +49,8 @@ static int writes(const struct oci_resources *res, bool two, struct buf *out, st
 		assert_int_equal(s->phase, PHASE_HOST);
 		assert_true(s->kind == STEP_CGROUP_SET || s->kind == STEP_CGROUP_CHECK);
 		buf_printf(out, "%s%s%s%s%s", out->len ? " " : "", view_str(&v, s->u.cgroup.file),
-			   s->kind == STEP_CGROUP_CHECK ? "<" : "=", view_str(&v, s->u.cgroup.value),
+			   s->kind == STEP_CGROUP_CHECK ? "<" : "=",
+			   view_str(&v, s->u.cgroup.value),
 			   s->u.cgroup.optional == CG_TRY ? "?" : "");
 	}
 	return 0;
@@ -61,12 +62,15 @@ static void limits_grow_and_shrink_in_one_order(void **state)
 	struct oci_memory limit = { .limit = { true, 100 } }, swap = { .swap = { true, 200 } };
 	struct oci_memory open = { .limit = { true, -1 } };
 	struct oci_memory half = { .limit = { true, 100 }, .swap = { true, -1 } };
-	struct oci_memory check = { .limit = { true, 100 }, .swap = { true, 200 },
+	struct oci_memory check = { .limit = { true, 100 },
+				    .swap = { true, 200 },
 				    .check_before_update = { true, true } };
-	struct oci_cpu cpu = { .period_us = { true, 1000 }, .quota_us = { true, 500 },
+	struct oci_cpu cpu = { .period_us = { true, 1000 },
+			       .quota_us = { true, 500 },
 			       .burst_us = { true, 100 } };
 	struct oci_cpu quota = { .quota_us = { true, 500 } }, burst = { .burst_us = { true, 0 } };
-	struct oci_cpu rt = { .realtime_period_us = { true, 9 }, .realtime_runtime_us = { true, 5 } };
+	struct oci_cpu rt = { .realtime_period_us = { true, 9 },
+			      .realtime_runtime_us = { true, 5 } };
 	struct oci_cpu idle = { .idle = { true, 1 }, .shares = { true, 1024 } };
 	struct oci_cpu busy = { .idle = { true, 0 }, .shares = { true, 1024 } };
 	struct oci_rdma rdma[] = {
@@ -82,9 +86,11 @@ static void limits_grow_and_shrink_in_one_order(void **state)
 		  "memory.swap.max=100 memory.max=100" },
 		{ { .memory = &limit }, "memory.limit_in_bytes=100", "memory.max=100" },
 		{ { .memory = &swap }, "memory.memsw.limit_in_bytes=200", NULL },
-		{ { .memory = &open }, "memory.memsw.limit_in_bytes=-1 memory.limit_in_bytes=-1",
+		{ { .memory = &open },
+		  "memory.memsw.limit_in_bytes=-1 memory.limit_in_bytes=-1",
 		  "memory.swap.max=max memory.max=max" },
-		{ { .memory = &half }, "memory.memsw.limit_in_bytes=-1 memory.limit_in_bytes=100",
+		{ { .memory = &half },
+		  "memory.memsw.limit_in_bytes=-1 memory.limit_in_bytes=100",
 		  "memory.swap.max=max memory.max=100" },
 		/* On v1 the kernel refuses by itself. */
 		{ { .memory = &check },
@@ -95,13 +101,17 @@ static void limits_grow_and_shrink_in_one_order(void **state)
 		  "cpu.cfs_period_us=1000 cpu.cfs_burst_us=100",
 		  "cpu.max.burst=100? cpu.max=500 1000 cpu.max.burst=100" },
 		{ { .cpu = &quota }, "cpu.cfs_quota_us=500", "cpu.max=500 100000" },
-		{ { .cpu = &burst }, "cpu.cfs_burst_us=0? cpu.cfs_burst_us=0",
+		{ { .cpu = &burst },
+		  "cpu.cfs_burst_us=0? cpu.cfs_burst_us=0",
 		  "cpu.max.burst=0? cpu.max.burst=0" },
-		{ { .cpu = &rt }, "cpu.rt_period_us=9? cpu.rt_runtime_us=5 cpu.rt_period_us=9", NULL },
+		{ { .cpu = &rt },
+		  "cpu.rt_period_us=9? cpu.rt_runtime_us=5 cpu.rt_period_us=9",
+		  NULL },
 		{ { .cpu = &idle }, "cpu.shares=1024? cpu.idle=1", "cpu.weight=39? cpu.idle=1" },
 		{ { .cpu = &busy }, "cpu.idle=0 cpu.shares=1024", "cpu.idle=0 cpu.weight=39" },
 		{ { .pids_limit = { true, 7 } }, "pids.max=7", "pids.max=7" },
-		{ { .rdma = rdma, .rdma_count = 2 }, NULL,
+		{ { .rdma = rdma, .rdma_count = 2 },
+		  NULL,
 		  "rdma.max=mlx5_0 hca_handle=2 hca_object=2000 rdma.max=x hca_object=0" },
 		{ { .pids_limit = { false, 0 } }, "", "" },
 	};
@@ -126,8 +136,9 @@ static void a_container_without_that_cgroup_can_not_be_limited(void **state)
 {
 	struct oci_memory m = { .limit = { true, 100 } };
 	struct oci_resources res = { .memory = &m };
-	struct host_facts h = { .cgroups = { .layout = CGROUP_V1, .hierarchies = v1,
-					     .count = ARRAY_LEN(v1) } };
+	struct host_facts h = {
+		.cgroups = { .layout = CGROUP_V1, .hierarchies = v1, .count = ARRAY_LEN(v1) }
+	};
 	AUTO_PLAN struct plan p;
 	struct err e;
 

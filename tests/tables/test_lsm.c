@@ -86,7 +86,8 @@ static int perform(struct fixture *f)
 
 static void opens_early_and_writes_late(void **state)
 {
-	struct oci_process pr = { .selinux_label = S("u:r:t:s0:c1,c2"), .apparmor_profile = S("prof") };
+	struct oci_process pr = { .selinux_label = S("u:r:t:s0:c1,c2"),
+				  .apparmor_profile = S("prof") };
 	struct fixture f;
 
 	(void)state;

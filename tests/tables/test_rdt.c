@@ -176,9 +176,9 @@ static void a_class_that_exists_must_say_the_same(void **state)
 		const char *want;
 		int r;
 	} rows[] = {
-		{ "L3:0=ff;1=f0", 0 },	 { "L3:1=F0", 0 },	    { "L3:0=0ff", 0 },
-		{ "L3:00=ff", 0 },	 { "MB:0=20;1=70", 0 },	    { "L3:0=fe", -EINVAL },
-		{ "L3:2=ff", -EINVAL },	 { "L2:0=ff", -EINVAL },    { "MB:0=2", -EINVAL },
+		{ "L3:0=ff;1=f0", 0 },	 { "L3:1=F0", 0 },	     { "L3:0=0ff", 0 },
+		{ "L3:00=ff", 0 },	 { "MB:0=20;1=70", 0 },	     { "L3:0=fe", -EINVAL },
+		{ "L3:2=ff", -EINVAL },	 { "L2:0=ff", -EINVAL },     { "MB:0=2", -EINVAL },
 		{ "nonsense", -EINVAL }, { "L3:0=ff;3=1", -EINVAL }, { "L3CODE:0=ff", -EINVAL },
 	};
 

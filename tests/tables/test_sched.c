@@ -46,17 +46,28 @@ static void list_of_numbers_becomes_a_mask(void **state)
 		int r;
 		unsigned char mask[2];
 	} rows[] = {
-		{ "0", 0, { 0x01, 0 } },	  { "0-3,7", 0, { 0x8f, 0 } },
-		{ "3-3", 0, { 0x08, 0 } },	  { "15", 0, { 0, 0x80 } },
-		{ "0-15", 0, { 0xff, 0xff } },	  { "1,1,1", 0, { 0x02, 0 } },
-		{ "7-8", 0, { 0x80, 0x01 } },	  { "007", 0, { 0x80, 0 } },
-		{ "16", -ERANGE, { 0, 0 } },	  { "0-16", -ERANGE, { 0, 0 } },
-		{ "", -EINVAL, { 0, 0 } },	  { ",", -EINVAL, { 0, 0 } },
-		{ "1,", -EINVAL, { 0, 0 } },	  { ",1", -EINVAL, { 0, 0 } },
-		{ "3-1", -EINVAL, { 0, 0 } },	  { "1-", -EINVAL, { 0, 0 } },
-		{ "-1", -EINVAL, { 0, 0 } },	  { "1 2", -EINVAL, { 0, 0 } },
-		{ "1\n", -EINVAL, { 0, 0 } },	  { "1-2-3", -EINVAL, { 0, 0 } },
-		{ "99999999999999999999", -ERANGE, { 0, 0 } }, { "0x1", -EINVAL, { 0, 0 } },
+		{ "0", 0, { 0x01, 0 } },
+		{ "0-3,7", 0, { 0x8f, 0 } },
+		{ "3-3", 0, { 0x08, 0 } },
+		{ "15", 0, { 0, 0x80 } },
+		{ "0-15", 0, { 0xff, 0xff } },
+		{ "1,1,1", 0, { 0x02, 0 } },
+		{ "7-8", 0, { 0x80, 0x01 } },
+		{ "007", 0, { 0x80, 0 } },
+		{ "16", -ERANGE, { 0, 0 } },
+		{ "0-16", -ERANGE, { 0, 0 } },
+		{ "", -EINVAL, { 0, 0 } },
+		{ ",", -EINVAL, { 0, 0 } },
+		{ "1,", -EINVAL, { 0, 0 } },
+		{ ",1", -EINVAL, { 0, 0 } },
+		{ "3-1", -EINVAL, { 0, 0 } },
+		{ "1-", -EINVAL, { 0, 0 } },
+		{ "-1", -EINVAL, { 0, 0 } },
+		{ "1 2", -EINVAL, { 0, 0 } },
+		{ "1\n", -EINVAL, { 0, 0 } },
+		{ "1-2-3", -EINVAL, { 0, 0 } },
+		{ "99999999999999999999", -ERANGE, { 0, 0 } },
+		{ "0x1", -EINVAL, { 0, 0 } },
 		{ "1,a", -EINVAL, { 0, 0 } },
 	};
 
@@ -76,13 +87,14 @@ static void every_policy_has_its_number(void **state)
 		const char *name;
 		int32_t priority;
 		uint32_t policy;
-	} rows[] = { { "SCHED_OTHER", 0, 0 }, { "SCHED_FIFO", 1, 1 }, { "SCHED_RR", 99, 2 },
-		     { "SCHED_BATCH", 0, 3 }, { "SCHED_ISO", 0, 4 },  { "SCHED_IDLE", 0, 5 },
+	} rows[] = { { "SCHED_OTHER", 0, 0 },	{ "SCHED_FIFO", 1, 1 }, { "SCHED_RR", 99, 2 },
+		     { "SCHED_BATCH", 0, 3 },	{ "SCHED_ISO", 0, 4 },	{ "SCHED_IDLE", 0, 5 },
 		     { "SCHED_DEADLINE", 0, 6 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct oci_scheduler c = { .policy = S(rows[i].name), .priority = rows[i].priority };
+		struct oci_scheduler c = { .policy = S(rows[i].name),
+					   .priority = rows[i].priority };
 		struct oci_process pr = { .scheduler = &c };
 		struct fixture f;
 
@@ -100,13 +112,16 @@ static void every_policy_has_its_number(void **state)
 
 static void scheduler_flags_and_times_are_passed_on(void **state)
 {
-	struct oci_scheduler c = { .policy = S("SCHED_DEADLINE"),
-				   .flags = LIST(S("SCHED_FLAG_RESET_ON_FORK"), S("SCHED_FLAG_RECLAIM"),
-						 S("SCHED_FLAG_DL_OVERRUN"), S("SCHED_FLAG_KEEP_POLICY"),
-						 S("SCHED_FLAG_KEEP_PARAMS"),
-						 S("SCHED_FLAG_UTIL_CLAMP_MIN"),
-						 S("SCHED_FLAG_UTIL_CLAMP_MAX")),
-				   .runtime_ns = 1, .deadline_ns = 2, .period_ns = 3 };
+	struct oci_scheduler c = {
+		.policy = S("SCHED_DEADLINE"),
+		.flags = LIST(S("SCHED_FLAG_RESET_ON_FORK"), S("SCHED_FLAG_RECLAIM"),
+			      S("SCHED_FLAG_DL_OVERRUN"), S("SCHED_FLAG_KEEP_POLICY"),
+			      S("SCHED_FLAG_KEEP_PARAMS"), S("SCHED_FLAG_UTIL_CLAMP_MIN"),
+			      S("SCHED_FLAG_UTIL_CLAMP_MAX")),
+		.runtime_ns = 1,
+		.deadline_ns = 2,
+		.period_ns = 3
+	};
 	struct oci_io_priority io = { S("IOPRIO_CLASS_BE"), 7 };
 	struct oci_process pr = { .scheduler = &c, .io_priority = &io };
 	const struct step *s;
@@ -159,7 +174,8 @@ static void affinity_is_set_before_the_clone_and_after_the_cgroup(void **state)
 			assert_true(bit(&f.host, &s[0], 1) && !bit(&f.host, &s[0], 0));
 			assert_true(bit(&f.host, &s[1], 0) && bit(&f.host, &s[1], 2));
 			/* An initial list alone: then all that the cgroup has. */
-			assert_int_equal(bit(&f.host, &s[1], SCHED_MAX_CPUS - 1), rows[i].a == &first);
+			assert_int_equal(bit(&f.host, &s[1], SCHED_MAX_CPUS - 1),
+					 rows[i].a == &first);
 		}
 		plan_done(&f.plan);
 	}
@@ -167,7 +183,8 @@ static void affinity_is_set_before_the_clone_and_after_the_cgroup(void **state)
 
 static void memory_policy_becomes_mode_and_mask(void **state)
 {
-	struct oci_memory_policy m = { .mode = S("MPOL_BIND"), .nodes = S("0,9"),
+	struct oci_memory_policy m = { .mode = S("MPOL_BIND"),
+				       .nodes = S("0,9"),
 				       .flags = LIST(S("MPOL_F_STATIC_NODES"),
 						     S("MPOL_F_NUMA_BALANCING")) };
 	struct oci_personality d = { .domain = S("LINUX32") };

@@ -15,7 +15,7 @@ from torture import harness
 FULL = os.environ.get("CAY_TORTURE") == "full"
 WORKERS = int(os.environ.get("CAY_TORTURE_JOBS", str(2 * len(os.sched_getaffinity(0)))))
 # Every so many-th point of a kind is tried.
-STRIDE = {"call": 1, "kill": 1, "alloc": 1, "step": 1} if FULL else \
+STRIDE = {"call": 2, "kill": 1, "alloc": 3, "step": 1} if FULL else \
          {"call": 61, "kill": 31, "alloc": 61, "step": 7}
 if "CAY_TORTURE_STRIDE" in os.environ:
     STRIDE = dict.fromkeys(STRIDE, int(os.environ["CAY_TORTURE_STRIDE"]))

@@ -426,7 +426,9 @@ class Start(Operation):
         lab = self.lab
         os.rename(lab.dir / "out", lab.dir / "out.kept")
         if point.kind == "step":
-            return lab.call("start", id)
+            d = lab.call("start", id)
+            d.hit = True
+            return d
         return lab.tortured(point, ["start", id], attach=self.pid)
 
     def intact(self, point, id, d):

@@ -43,7 +43,6 @@ trap 'exit 125' INT TERM HUP
 # A device file alone says little: under a hypervisor that emulates it, no kernel gets anywhere. The
 # probe boots ours without a disk; it must panic and so end.
 accelerator() {
-	local cpu
 	if [ -w /dev/kvm ] && [ ! -e "$image/no-kvm" ]; then
 		if timeout -k 1 8 qemu-system-x86_64 -nodefaults -display none -no-reboot -m 256 \
 			-accel kvm -cpu host -kernel "$image/kernel" -append panic=-1 </dev/null >/dev/null 2>&1; then

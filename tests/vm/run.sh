@@ -27,7 +27,7 @@ trap 'rm -rf "$share"' EXIT
 
 # The guest has no compiler: programs of the tests are made here.
 mkdir -p "$share/build/tests" "$share/tools"
-ninja -C "$build" --quiet all meson-test-prereq
+ninja -C "$build" --quiet all meson-test-prereq >/dev/null
 for f in cay cay-init cay-systemd src/cay-init; do
 	[ ! -e "$build/$f" ] || cp "$build/$f" "$share/build/"
 done

@@ -215,7 +215,8 @@ static void add_makes(struct cg_build *b)
 	for (size_t i = 0; i < b->count; i++) {
 		struct cg_place *at = &b->places[i];
 		/* systemd is at home on v2; of v1 it knows a part, and takes what it finds. */
-		struct step s = { .kind = at->h->v2 && b->unit.name ? STEP_NONE : STEP_CGROUP_MAKE, .phase = (uint8_t)b->phase };
+		struct step s = { .kind = at->h->v2 && b->unit.name ? STEP_NONE : STEP_CGROUP_MAKE,
+				  .phase = (uint8_t)b->phase };
 		const char *value = at->h->v2 ? at->h->offered : NULL;
 
 		if (!at->h->v2 && cg_has_word(at->h->controllers, "cpuset", ','))
@@ -253,7 +254,8 @@ static void insist_on_asked(struct cg_build *b)
  * itself, writing 0 to `tasks`: a task that moves itself needs no threadgroup lock, whose
  * writer waits for an RCU grace period (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
  */
-static void add_entry(struct plan *p, const char *dir, bool v2, enum cg_need need, uint32_t *ret_slot)
+static void add_entry(struct plan *p, const char *dir, bool v2, enum cg_need need,
+		      uint32_t *ret_slot)
 {
 	struct step s = { .kind = STEP_CGROUP_OPEN, .phase = PHASE_HOST };
 	uint32_t slot = plan_slot(p);
@@ -376,11 +378,14 @@ static int without_cgroup(const struct oci_resources *res, struct cg_result *ret
 	if (res && (res->memory || res->cpu || res->pids_limit.v > 0))
 		field = res->memory ? "memory" : res->cpu ? "cpu" : "pids";
 	else if (res && (res->block_io || res->hugepage_limits_count || res->unified_count))
-		field = res->block_io ? "blockIO" : res->unified_count ? "unified" : "hugepageLimits";
+		field = res->block_io	     ? "blockIO"
+			: res->unified_count ? "unified"
+					     : "hugepageLimits";
 	if (field)
-		return err_set(e, EOPNOTSUPP,
-			       "linux.resources.%s: needs a cgroup, but the cgroup manager is disabled",
-			       field);
+		return err_set(
+			e, EOPNOTSUPP,
+			"linux.resources.%s: needs a cgroup, but the cgroup manager is disabled",
+			field);
 	*ret = (struct cg_result){ .slot = SLOT_NONE };
 	return 0;
 }

@@ -131,8 +131,8 @@ static const struct {
 	const char *word;
 	char type;
 } type_words[] = {
-	{ "boolean", 'b' }, { "byte", 'y' },   { "int16", 'n' },  { "uint16", 'q' },
-	{ "int32", 'i' },   { "uint32", 'u' }, { "int64", 'x' },  { "uint64", 't' },
+	{ "boolean", 'b' }, { "byte", 'y' },	   { "int16", 'n' },	 { "uint16", 'q' },
+	{ "int32", 'i' },   { "uint32", 'u' },	   { "int64", 'x' },	 { "uint64", 't' },
 	{ "string", 's' },  { "objectpath", 'o' }, { "signature", 'g' },
 };
 
@@ -227,7 +227,8 @@ static int read_number(struct gvariant *g, struct err *e)
 	memcpy(text, g->s, n);
 	text[n] = '\0';
 	if (negative ? parse_i64(text, &i) < 0 : parse_u64(text, &u) < 0)
-		return err_set(e, EINVAL, "value \"%s\": must be a number, or a text in quotes", text);
+		return err_set(e, EINVAL, "value \"%s\": must be a number, or a text in quotes",
+			       text);
 	if (!negative)
 		i = u > INT64_MAX ? INT64_MAX : (int64_t)u;
 	if (!in_range(g->type, i, u, negative))
@@ -249,7 +250,8 @@ static int read_scalar(struct gvariant *g, struct err *e)
 		if (!rest || isalnum((unsigned char)*rest))
 			continue;
 		if (g->type && g->type != 'b')
-			return err_set(e, EINVAL, "value: true or false where another type is expected");
+			return err_set(e, EINVAL,
+				       "value: true or false where another type is expected");
 		g->type = 'b';
 		buf_str(g->out, words[i]);
 		g->s = rest;
@@ -363,6 +365,7 @@ int cg_property_of_annotation(const char *name, const char *value, struct buf *o
 		return r;
 	if (text.failed)
 		return err_oom(e);
-	buf_printf(out, "%s %s%c %s\n", name, g.array ? "a" : "", g.type, text.data ? text.data : "");
+	buf_printf(out, "%s %s%c %s\n", name, g.array ? "a" : "", g.type,
+		   text.data ? text.data : "");
 	return 0;
 }

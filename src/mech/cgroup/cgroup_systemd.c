@@ -9,13 +9,22 @@
 /* The helper's own limit for one operation is below this: it tells what it waited for. */
 enum { UNIT_WAIT_MS = 45000 };
 
+/* argv of execve(2) is not const, though nobody changes it. */
+static char *manager_word(bool user)
+{
+	static char of_user[] = "user", of_system[] = "system";
+
+	return user ? of_user : of_system;
+}
+
 static int talk(char *const argv[], const char *text, struct buf *answer, struct err *e)
 {
 	int r = spawn_libexec("cay-systemd", argv, text, UNIT_WAIT_MS, answer, e);
 
 	if (r == -ENOENT)
-		return err_set(e, r, "cgroups through systemd need the program cay-systemd: it is not "
-				     "installed");
+		return err_set(e, r,
+			       "cgroups through systemd need the program cay-systemd: it is not "
+			       "installed");
 	return r;
 }
 
@@ -31,7 +40,7 @@ static int start(const struct plan_view *v, const struct step *s, pid_t pid, str
 	if (!unit || !path || !props)
 		return err_set(e, EINVAL, "scope: incomplete step");
 	(void)snprintf(who, sizeof(who), "%d", pid);
-	argv[2] = s->u.scope.user ? (char[]){ "user" } : (char[]){ "system" };
+	argv[2] = manager_word(s->u.scope.user);
 	argv[3] = (char *)unit;
 	argv[4] = who;
 	r = talk(argv, props, &answer, e);
@@ -39,7 +48,8 @@ static int start(const struct plan_view *v, const struct step *s, pid_t pid, str
 		return r;
 	if (answer.data && !str_eq(answer.data, path)) {
 		(void)cg_unit_stop(unit, s->u.scope.user, NULL);
-		return err_set(e, EXDEV, "systemd put %s into the cgroup \"%.180s\", not into \"%.180s\"",
+		return err_set(e, EXDEV,
+			       "systemd put %s into the cgroup \"%.180s\", not into \"%.180s\"",
 			       unit, answer.data, path);
 	}
 	return 0;
@@ -49,10 +59,12 @@ static int attach(const char *unit, bool user, pid_t pid, struct err *e)
 {
 	AUTO_BUF struct buf answer = { 0 };
 	char who[16];
-	char *argv[] = { (char[]){ "cay-systemd" }, (char[]){ "attach" }, NULL, (char *)unit, who, NULL };
+	char *argv[] = {
+		(char[]){ "cay-systemd" }, (char[]){ "attach" }, NULL, (char *)unit, who, NULL
+	};
 
 	(void)snprintf(who, sizeof(who), "%d", pid);
-	argv[2] = user ? (char[]){ "user" } : (char[]){ "system" };
+	argv[2] = manager_word(user);
 	return talk(argv, "", &answer, e);
 }
 
@@ -81,7 +93,7 @@ int cg_unit_update(const struct oci_resources *res, const struct host_facts *h, 
 	AUTO_BUF struct buf lines = { 0 };
 	AUTO_BUF struct buf answer = { 0 };
 	AUTO_PLAN struct plan p;
-	struct plan_view v;
+	struct plan_view v = { 0 };
 	int r;
 
 	plan_init(&p);
@@ -93,7 +105,7 @@ int cg_unit_update(const struct oci_resources *res, const struct host_facts *h, 
 	properties_of(&v, &lines);
 	if (lines.failed)
 		return err_oom(e);
-	argv[2] = user ? (char[]){ "user" } : (char[]){ "system" };
+	argv[2] = manager_word(user);
 	return lines.len ? talk(argv, lines.data, &answer, e) : 0;
 }
 
@@ -102,6 +114,6 @@ int cg_unit_stop(const char *unit, bool user, struct err *e)
 	AUTO_BUF struct buf answer = { 0 };
 	char *argv[] = { (char[]){ "cay-systemd" }, (char[]){ "stop" }, NULL, (char *)unit, NULL };
 
-	argv[2] = user ? (char[]){ "user" } : (char[]){ "system" };
+	argv[2] = manager_word(user);
 	return talk(argv, "", &answer, e);
 }

@@ -35,9 +35,8 @@ bool cg_unit_name_check(const char *unit)
 /* "a-b.slice" lies in "a.slice": a dash is a level, so none may be empty. */
 static bool is_slice_name(const char *s)
 {
-	return str_eq(s, "-.slice") ||
-	       (cg_unit_name_check(s) && has_suffix(s, ".slice") && s[0] != '-' &&
-		!strstr(s, "--") && !strstr(s, "-.slice"));
+	return str_eq(s, "-.slice") || (cg_unit_name_check(s) && has_suffix(s, ".slice") &&
+					s[0] != '-' && !strstr(s, "--") && !strstr(s, "-.slice"));
 }
 
 /* "a-b.slice" → "/a.slice/a-b.slice"; "-.slice" is the root itself. */
@@ -68,14 +67,15 @@ static char *manager_path(struct arena *a, const struct host_facts *h, bool user
 			continue;
 		end = at ? strstr(at, ".service") : NULL;
 		if (end)
-			return arena_strndup(a, c->own, (size_t)(end - c->own) + strlen(".service"));
+			return arena_strndup(a, c->own,
+					     (size_t)(end - c->own) + strlen(".service"));
 	}
 	return user ? arena_printf(a, "/user.slice/user-%u.slice/user@%u.service", h->outer_uid,
-				   h->outer_uid) :
-		      arena_strdup(a, "");
+				   h->outer_uid)
+		    : arena_strdup(a, "");
 }
 
-/* "slice:prefix:name" cut into three; absent: all by default. */
+/* "slice:prefix:name" cut into three; absent: all by default. Out of memory: NULLs. */
 static int split_path(const char *text, const char *id, struct arena *a, char *part[3],
 		      struct err *e)
 {
@@ -83,14 +83,15 @@ static int split_path(const char *text, const char *id, struct arena *a, char *p
 	const char *two = one ? strchr(one + 1, ':') : NULL;
 
 	if (text && *text && (!two || strchr(two + 1, ':')))
-		return err_set(e, EINVAL,
-			       "linux.cgroupsPath \"%.200s\": must be slice:prefix:name for cgroups "
-			       "through systemd",
-			       text);
+		return err_set(
+			e, EINVAL,
+			"linux.cgroupsPath \"%.200s\": must be slice:prefix:name for cgroups "
+			"through systemd",
+			text);
 	part[0] = two ? arena_strndup(a, text, (size_t)(one - text)) : arena_strdup(a, "");
 	part[1] = two ? arena_strndup(a, one + 1, (size_t)(two - one - 1)) : arena_strdup(a, "cay");
 	part[2] = two ? arena_strdup(a, two + 1) : arena_strdup(a, id);
-	return part[0] && part[1] && part[2] ? 0 : err_oom(e);
+	return 0;
 }
 
 int cg_unit_names(const struct oci_spec *s, struct cg_build *b, struct err *e)
@@ -105,11 +106,13 @@ int cg_unit_names(const struct oci_spec *s, struct cg_build *b, struct err *e)
 	r = split_path(path, b->o->id, a, part, e);
 	if (r < 0)
 		return r;
+	if (!part[0] || !part[1] || !part[2])
+		return err_oom(e);
 	u->slice = part[0][0] ? part[0] : arena_strdup(a, u->user ? "user.slice" : "system.slice");
 	u->is_slice = has_suffix(part[2], ".slice");
-	u->name = u->is_slice ? part[2] :
-		  part[1][0]  ? arena_printf(a, "%s-%s.scope", part[1], part[2]) :
-				arena_printf(a, "%s.scope", part[2]);
+	u->name = u->is_slice  ? part[2]
+		  : part[1][0] ? arena_printf(a, "%s-%s.scope", part[1], part[2])
+			       : arena_printf(a, "%s.scope", part[2]);
 	u->manager_path = manager_path(a, b->host, u->user);
 	if (!u->slice || !u->name || !u->manager_path)
 		return err_oom(e);
@@ -117,11 +120,12 @@ int cg_unit_names(const struct oci_spec *s, struct cg_build *b, struct err *e)
 		return err_set(e, EINVAL, "linux.cgroupsPath \"%.200s\": \"%.100s\" is no slice",
 			       path ? path : "", u->slice);
 	if (!(u->is_slice ? is_slice_name(u->name) : cg_unit_name_check(u->name)))
-		return err_set(e, EINVAL, "linux.cgroupsPath \"%.200s\": \"%.100s\" is no unit name",
+		return err_set(e, EINVAL,
+			       "linux.cgroupsPath \"%.200s\": \"%.100s\" is no unit name",
 			       path ? path : "", u->name);
 	slice_path = expand_slice(a, u->is_slice ? u->name : u->slice);
-	u->path = !slice_path || u->is_slice ? slice_path :
-					       arena_printf(a, "%s/%s", slice_path, u->name);
+	u->path = !slice_path || u->is_slice ? slice_path
+					     : arena_printf(a, "%s/%s", slice_path, u->name);
 	return u->path ? 0 : err_oom(e);
 }
 
@@ -141,7 +145,8 @@ static void add_limits(struct cg_build *b, struct buf *out)
 {
 	const char *pool = b->p->host.pool.data;
 
-	for (size_t off = b->unit.step_off; off < b->p->host.steps.len; off += sizeof(struct step)) {
+	for (size_t off = b->unit.step_off; off < b->p->host.steps.len;
+	     off += sizeof(struct step)) {
 		struct step s;
 
 		memcpy(&s, b->p->host.steps.data + off, sizeof(s));

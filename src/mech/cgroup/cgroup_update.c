@@ -21,8 +21,9 @@ int cg_plan_update(const struct oci_resources *res, const struct host_facts *h, 
 {
 	struct arena a = { 0 };
 	struct cg_options o = { .arena = &a };
-	struct cg_build b = { .res = res, .host = h, .o = &o, .p = p, .phase = PHASE_HOST,
-			      .update = true };
+	struct cg_build b = {
+		.res = res, .host = h, .o = &o, .p = p, .phase = PHASE_HOST, .update = true
+	};
 	int r = find_places(&b, dirs, count, &a, e);
 
 	if (r == 0)
@@ -37,9 +38,9 @@ int cg_update(const struct oci_resources *res, const struct host_facts *h, char 
 	      size_t count, struct err *e)
 {
 	AUTO_PLAN struct plan p;
-	struct plan_view v;
-	uint32_t made;
-	int fd, r;
+	struct plan_view v = { 0 };
+	uint32_t made = 0;
+	int fd = -EBADF, r;
 
 	plan_init(&p);
 	r = cg_plan_update(res, h, dirs, count, &p, e);

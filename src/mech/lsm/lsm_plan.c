@@ -87,7 +87,8 @@ int lsm_plan_open(const struct oci_process *pr, const struct host_facts *h, stru
 		add_open(LSM_SELINUX, selinux_exec, p);
 	}
 	if (wants_profile(pr, h)) {
-		r = need(h->apparmor, "AppArmor", "process.apparmorProfile", pr->apparmor_profile, e);
+		r = need(h->apparmor, "AppArmor", "process.apparmorProfile", pr->apparmor_profile,
+			 e);
 		if (r < 0)
 			return r;
 		add_open(LSM_APPARMOR, apparmor_exec, p);

@@ -135,8 +135,9 @@ static int pivot(struct err *e)
 		return err_sys(e, old, "open the old root");
 	r = sys_pivot_root(".", ".");
 	if (r < 0)
-		return err_sys(e, r, "pivot_root%s", r == -EINVAL ?
-			       " (on a ramfs or initramfs root use --no-pivot)" : "");
+		return err_sys(e, r, "pivot_root%s",
+			       r == -EINVAL ? " (on a ramfs or initramfs root use --no-pivot)"
+					    : "");
 	/* Where "/" was kept shared, taking the old tree away must not reach the host. */
 	r = mnt_attr(old, true, 0, 0, MS_SLAVE);
 	if (r < 0)

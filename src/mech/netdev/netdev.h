@@ -26,7 +26,8 @@ struct netdev_moves;
  * Return: 0; -EINVAL for names and for a container without a network namespace; -EPERM for a
  * runtime without privilege.
  */
-int netdev_plan(const struct oci_spec *s, const struct host_facts *h, struct plan *p, struct err *e);
+int netdev_plan(const struct oci_spec *s, const struct host_facts *h, struct plan *p,
+		struct err *e);
 
 /**
  * netdev_host_apply - move one interface

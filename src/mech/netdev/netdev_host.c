@@ -18,9 +18,9 @@ struct moved {
 };
 
 struct netdev_moves {
-	int host, inside; /* rtnetlink sockets */
+	int host, inside;	/* rtnetlink sockets */
 	int host_ns, inside_ns; /* namespace files */
-	struct moved *list; /* last first */
+	struct moved *list;	/* last first */
 };
 
 /* ---- the way inside ------------------------------------------------------------------------ */
@@ -67,7 +67,10 @@ static int open_inside(int ns, struct err *e)
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	if (r <= 0 || m.value < 0 || fd < 0)
-		return err_sys(e, r < 0 ? r : m.value < 0 ? m.value : -ECHILD,
+		return err_sys(e,
+			       r < 0	     ? r
+			       : m.value < 0 ? m.value
+					     : -ECHILD,
 			       "linux.netDevices: enter the container's network namespace");
 	return TAKE_FD(fd);
 }
@@ -140,7 +143,8 @@ static void stay(struct netdev_moves *m, struct moved *d, const char *inner)
 		if (d->link.flags & IFF_UP)
 			(void)nl_set_up(m->host, l.index, 1, &e);
 		(void)add_addresses(m->host, l.index, &d->link, &e);
-	} else if (nl_find(m->inside, d->name, &l, &e) == 0 || nl_find(m->inside, inner, &l, &e) == 0) {
+	} else if (nl_find(m->inside, d->name, &l, &e) == 0 ||
+		   nl_find(m->inside, inner, &l, &e) == 0) {
 		d->inner_index = l.index;
 		give_back(m, d);
 	}

@@ -18,7 +18,7 @@ struct netdev_addr {
 
 struct netdev_link {
 	int index;
-	unsigned int flags; /* IFF_* */
+	unsigned int flags;	   /* IFF_* */
 	struct netdev_addr *addrs; /* permanent and global; malloc */
 	size_t addrs_count;
 };

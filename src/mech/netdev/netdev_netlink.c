@@ -248,8 +248,10 @@ int nl_move(int nl, int index, const char *name, int ns_fd, struct err *e)
 
 int nl_add_address(int nl, int index, const struct netdev_addr *a, struct err *e)
 {
-	struct ifaddrmsg m = { .ifa_family = a->family, .ifa_prefixlen = a->prefix,
-			       .ifa_scope = RT_SCOPE_UNIVERSE, .ifa_index = (uint32_t)index };
+	struct ifaddrmsg m = { .ifa_family = a->family,
+			       .ifa_prefixlen = a->prefix,
+			       .ifa_scope = RT_SCOPE_UNIVERSE,
+			       .ifa_index = (uint32_t)index };
 	struct request q;
 	int r;
 

@@ -29,18 +29,20 @@ static int check(const struct oci_linux *l, size_t i, struct err *e)
 	const struct oci_net_device *d = &l->net_devices[i];
 
 	if (!is_name(d->host_name))
-		return err_set(e, EINVAL,
-			       "linux.netDevices: invalid network device name \"%.64s\"", d->host_name);
+		return err_set(e, EINVAL, "linux.netDevices: invalid network device name \"%.64s\"",
+			       d->host_name);
 	if (!is_name(inner_name(d)))
-		return err_set(e, EINVAL,
-			       "linux.netDevices[\"%s\"].name: invalid network device name \"%.64s\"",
-			       d->host_name, d->name);
+		return err_set(
+			e, EINVAL,
+			"linux.netDevices[\"%s\"].name: invalid network device name \"%.64s\"",
+			d->host_name, d->name);
 	for (size_t k = 0; k < i; k++)
 		if (str_eq(inner_name(&l->net_devices[k]), inner_name(d)))
-			return err_set(e, EINVAL,
-				       "linux.netDevices[\"%s\"].name \"%s\": two interfaces can't have "
-				       "the same name",
-				       d->host_name, inner_name(d));
+			return err_set(
+				e, EINVAL,
+				"linux.netDevices[\"%s\"].name \"%s\": two interfaces can't have "
+				"the same name",
+				d->host_name, inner_name(d));
 	return 0;
 }
 
@@ -52,14 +54,18 @@ int netdev_plan(const struct oci_spec *s, const struct host_facts *h, struct pla
 	if (!l || !l->net_devices_count)
 		return 0;
 	if (!oci_namespace(s, OCI_NS_NETWORK))
-		return err_set(e, EINVAL, "linux.netDevices: unable to move network devices without a "
-					  "NET namespace");
+		return err_set(e, EINVAL,
+			       "linux.netDevices: unable to move network devices without a "
+			       "NET namespace");
 	if (!h->admin || !h->initial_userns)
-		return err_set(e, EPERM, "linux.netDevices: network devices are not supported in "
-					 "rootless containers");
+		return err_set(e, EPERM,
+			       "linux.netDevices: network devices are not supported in "
+			       "rootless containers");
 	for (size_t i = 0; r == 0 && i < l->net_devices_count; i++) {
 		const struct oci_net_device *d = &l->net_devices[i];
-		struct step st = { .kind = STEP_NET_DEVICE, .phase = PHASE_HOOKS, .origin = (uint32_t)i };
+		struct step st = { .kind = STEP_NET_DEVICE,
+				   .phase = PHASE_HOOKS,
+				   .origin = (uint32_t)i };
 
 		r = check(l, i, e);
 		st.u.netdev.name = plan_str(p, PHASE_HOOKS, d->host_name);

@@ -47,7 +47,8 @@ static int refused(const char *dir, const char *what, int code, struct err *e)
 		return err_sys(e, code, "linux.intelRdt: %s of %s", what, dir);
 	words[n] = '\0';
 	words[strcspn(words, "\n")] = '\0';
-	return err_sys(e, code, "linux.intelRdt: %s of %s: the kernel says \"%s\"", what, dir, words);
+	return err_sys(e, code, "linux.intelRdt: %s of %s: the kernel says \"%s\"", what, dir,
+		       words);
 }
 
 static int write_file(const char *dir, const char *file, const char *value, struct err *e)
@@ -122,7 +123,8 @@ static const char *find_line(const char *text, const char *name, size_t n, size_
 	return NULL;
 }
 
-static int match_line(const char *dir, const char *want, size_t len, const char *have, struct err *e)
+static int match_line(const char *dir, const char *want, size_t len, const char *have,
+		      struct err *e)
 {
 	const char *colon = memchr(want, ':', len), *end = want + len, *line, *item;
 	size_t n = 0;
@@ -138,10 +140,11 @@ static int match_line(const char *dir, const char *want, size_t len, const char 
 	}
 	if (line)
 		return 0;
-	return err_set(e, EINVAL,
-		       "linux.intelRdt: group %s exists and its schemata don't say \"%.*s\": it may be "
-		       "in use by others",
-		       dir, (int)(len < 128 ? len : 128), want);
+	return err_set(
+		e, EINVAL,
+		"linux.intelRdt: group %s exists and its schemata don't say \"%.*s\": it may be "
+		"in use by others",
+		dir, (int)(len < 128 ? len : 128), want);
 }
 
 static int match(const char *dir, const char *want, struct err *e)
@@ -200,10 +203,11 @@ static int apply_group(const struct island *in, const struct step *s, uint32_t *
 		return r;
 	if (make == RDT_CHECK) {
 		if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
-			return err_set(e, ENOENT,
-				       "linux.intelRdt.closID: no group %s (it must be there beforehand "
-				       "when no schema is given)",
-				       dir);
+			return err_set(
+				e, ENOENT,
+				"linux.intelRdt.closID: no group %s (it must be there beforehand "
+				"when no schema is given)",
+				dir);
 		return lines ? write_file(dir, "schemata", lines, e) : 0;
 	}
 	if (mkdir(dir, 0755) == 0)

@@ -14,9 +14,9 @@ static bool given(const char *s)
 
 /* Where the container's tasks go. */
 struct places {
-	char *group; /* directory */
+	char *group;   /* directory */
 	char *monitor; /* NULL: none of its own */
-	bool ours;   /* named after the container */
+	bool ours;     /* named after the container */
 };
 
 static int check_names(const struct oci_intel_rdt *rdt, const char *id, struct err *e)
@@ -27,15 +27,17 @@ static int check_names(const struct oci_intel_rdt *rdt, const char *id, struct e
 		     str_eq(given(clos) ? clos : id, "mon_groups") ||
 		     str_eq(given(clos) ? clos : id, "mon_data");
 
-	if (given(clos) && (str_eq(clos, ".") || str_eq(clos, "..") || strpbrk(clos + 1, "/\n") ||
-			    (clos[0] == '/' && clos[1]) || clos[0] == '\n' ||
-			    strlen(clos) > NAME_MAX))
-		return err_set(e, EINVAL,
-			       "linux.intelRdt.closID: invalid intelRdt.ClosID \"%.200s\": must be one "
-			       "directory name, or \"/\"",
-			       clos);
+	if (given(clos) &&
+	    (str_eq(clos, ".") || str_eq(clos, "..") || strpbrk(clos + 1, "/\n") ||
+	     (clos[0] == '/' && clos[1]) || clos[0] == '\n' || strlen(clos) > NAME_MAX))
+		return err_set(
+			e, EINVAL,
+			"linux.intelRdt.closID: invalid intelRdt.ClosID \"%.200s\": must be one "
+			"directory name, or \"/\"",
+			clos);
 	if (taken)
-		return err_set(e, EINVAL, "linux.intelRdt.closID \"%s\": resctrl uses that name itself",
+		return err_set(e, EINVAL,
+			       "linux.intelRdt.closID \"%s\": resctrl uses that name itself",
 			       given(clos) ? clos : id);
 	return 0;
 }
@@ -48,9 +50,10 @@ static int find_places(const struct oci_intel_rdt *rdt, const struct host_facts 
 	int r;
 
 	if (!given(h->resctrl))
-		return err_set(e, EOPNOTSUPP,
-			       "linux.intelRdt: no resctrl file system is mounted on this host (mount "
-			       "-t resctrl resctrl /sys/fs/resctrl; the CPU must have RDT)");
+		return err_set(
+			e, EOPNOTSUPP,
+			"linux.intelRdt: no resctrl file system is mounted on this host (mount "
+			"-t resctrl resctrl /sys/fs/resctrl; the CPU must have RDT)");
 	r = check_names(rdt, id, e);
 	if (r < 0)
 		return r;
@@ -72,8 +75,8 @@ static int find_places(const struct oci_intel_rdt *rdt, const struct host_facts 
 static int check_line(const char *field, const char *line, const char *prefix, struct err *e)
 {
 	if (prefix && !str_starts(line, prefix))
-		return err_set(e, EINVAL, "linux.intelRdt.%s \"%.200s\": must begin with \"%s\"", field,
-			       line, prefix);
+		return err_set(e, EINVAL, "linux.intelRdt.%s \"%.200s\": must begin with \"%s\"",
+			       field, line, prefix);
 	if (prefix && strchr(line, '\n'))
 		return err_set(e, EINVAL, "linux.intelRdt.%s: must not hold a newline", field);
 	return 0;
@@ -117,7 +120,8 @@ static void add_enter(const struct places *at, struct plan *p)
 
 	/* The group's default monitor is entered with it, so the container's own comes second. */
 	for (size_t i = 0; i < ARRAY_LEN(dirs) && dirs[i]; i++)
-		plan_add(p, &(struct step){ .kind = STEP_RDT_ENTER, .phase = PHASE_COMMIT,
+		plan_add(p, &(struct step){ .kind = STEP_RDT_ENTER,
+					    .phase = PHASE_COMMIT,
 					    .u.rdt.dir = plan_str(p, PHASE_COMMIT, dirs[i]) });
 }
 
@@ -129,7 +133,9 @@ static void add_groups(const struct oci_intel_rdt *rdt, const struct places *at,
 
 	s.u.rdt.dir = plan_str(p, PHASE_HOST, at->group);
 	s.u.rdt.schemata = plan_str(p, PHASE_HOST, lines);
-	s.u.rdt.make = at->ours ? RDT_MAKE : lines && !str_eq(rdt->clos_id, "/") ? RDT_MATCH : RDT_CHECK;
+	s.u.rdt.make = at->ours				     ? RDT_MAKE
+		       : lines && !str_eq(rdt->clos_id, "/") ? RDT_MATCH
+							     : RDT_CHECK;
 	if (cmt || mbm)
 		s.u.rdt.monitor = plan_strf(p, PHASE_HOST, "%s%s", cmt ? "llc_occupancy " : "",
 					    mbm ? "mbm_total_bytes mbm_local_bytes " : "");

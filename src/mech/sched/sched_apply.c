@@ -10,12 +10,13 @@ static int apply_memory_policy(const struct island *in, const struct step *s, st
 	/* The kernel takes one bit less than it is told (set_mempolicy(2), BUGS). */
 	unsigned long bits = s->u.mempolicy.nodes.len * 8UL;
 
-	if (syscall(SYS_set_mempolicy, s->u.mempolicy.mode, view_blob(in->plan, s->u.mempolicy.nodes),
-		    bits ? bits + 1 : 0UL) == 0)
+	if (syscall(SYS_set_mempolicy, s->u.mempolicy.mode,
+		    view_blob(in->plan, s->u.mempolicy.nodes), bits ? bits + 1 : 0UL) == 0)
 		return 0;
 	if (errno == EINVAL && bits)
-		return err_set(e, EINVAL, "linux.memoryPolicy: refused: has the host these memory "
-					  "nodes, and linux.resources.cpu.mems too?");
+		return err_set(e, EINVAL,
+			       "linux.memoryPolicy: refused: has the host these memory "
+			       "nodes, and linux.resources.cpu.mems too?");
 	return err_sys(e, errno, "linux.memoryPolicy");
 }
 

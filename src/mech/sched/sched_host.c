@@ -15,8 +15,9 @@ static int apply_affinity(const struct island *in, const struct step *s, struct 
 		    view_blob(in->plan, s->u.affinity.cpus)) == 0)
 		return 0;
 	if (errno == EINVAL)
-		return err_set(e, EINVAL, "process.execCPUAffinity.%s: none of these CPUs is there%s",
-			       field, s->u.affinity.final ? " for the container" : "");
+		return err_set(e, EINVAL,
+			       "process.execCPUAffinity.%s: none of these CPUs is there%s", field,
+			       s->u.affinity.final ? " for the container" : "");
 	return err_sys(e, errno, "process.execCPUAffinity.%s", field);
 }
 
@@ -72,7 +73,8 @@ static int apply_io_priority(const struct island *in, const struct step *s, stru
 
 	if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, in->pid, value) < 0)
 		return err_sys(e, errno, "process.ioPriority: set class %d, priority %d",
-			       value >> IOPRIO_CLASS_SHIFT, (int)IOPRIO_PRIO_DATA((unsigned int)value));
+			       value >> IOPRIO_CLASS_SHIFT,
+			       (int)IOPRIO_PRIO_DATA((unsigned int)value));
 	return 0;
 }
 

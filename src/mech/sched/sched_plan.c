@@ -10,7 +10,7 @@
 
 enum {
 	WEIGHTED_INTERLEAVE = 6, /* MPOL_WEIGHTED_INTERLEAVE of Linux 6.9: newer than our headers */
-	POLICY_ISO = 4, /* a number that Linux keeps and never used */
+	POLICY_ISO = 4,		 /* a number that Linux keeps and never used */
 	IOPRIO_SHIFT = 13,
 	IOPRIO_LEVELS = 8,
 };
@@ -49,10 +49,14 @@ static int find_all(const struct word *words, const char *field, const struct oc
 /* ---- scheduler and I/O priority: sched(7), sched_setattr(2), ioprio_set(2) -------------- */
 
 static const struct word policies[] = {
-	{ "SCHED_OTHER", SCHED_NORMAL }, { "SCHED_FIFO", SCHED_FIFO },
-	{ "SCHED_RR", SCHED_RR },	 { "SCHED_BATCH", SCHED_BATCH },
-	{ "SCHED_ISO", POLICY_ISO },	 { "SCHED_IDLE", SCHED_IDLE },
-	{ "SCHED_DEADLINE", SCHED_DEADLINE }, { NULL, 0 },
+	{ "SCHED_OTHER", SCHED_NORMAL },
+	{ "SCHED_FIFO", SCHED_FIFO },
+	{ "SCHED_RR", SCHED_RR },
+	{ "SCHED_BATCH", SCHED_BATCH },
+	{ "SCHED_ISO", POLICY_ISO },
+	{ "SCHED_IDLE", SCHED_IDLE },
+	{ "SCHED_DEADLINE", SCHED_DEADLINE },
+	{ NULL, 0 },
 };
 
 static const struct word sched_flags[] = {
@@ -71,7 +75,8 @@ static int check_scheduler(const struct oci_scheduler *c, uint32_t policy, struc
 	bool rt = policy == SCHED_FIFO || policy == SCHED_RR;
 
 	if (c->nice < -20 || c->nice > 19)
-		return err_set(e, EINVAL, "process.scheduler.nice %d: must be from -20 to 19", c->nice);
+		return err_set(e, EINVAL, "process.scheduler.nice %d: must be from -20 to 19",
+			       c->nice);
 	if (c->priority && !rt)
 		return err_set(e, EINVAL,
 			       "process.scheduler.priority %d: scheduler.priority can only be "
@@ -156,8 +161,9 @@ static int plan_cpus(const char *field, const char *list, enum phase phase, stru
 	else
 		memset(mask, 0xff, sizeof(mask));
 	if (r < 0)
-		return err_set(e, EINVAL, "process.execCPUAffinity.%s \"%.64s\": must be a list like "
-					  "0-3,7 of numbers below %d",
+		return err_set(e, EINVAL,
+			       "process.execCPUAffinity.%s \"%.64s\": must be a list like "
+			       "0-3,7 of numbers below %d",
 			       field, list, SCHED_MAX_CPUS);
 	s.u.affinity.cpus = plan_blob(p, phase, mask, sizeof(mask));
 	s.u.affinity.final = phase == PHASE_COMMIT;
@@ -197,8 +203,8 @@ int sched_plan_affinity(const struct oci_process *pr, struct plan *p, struct err
 
 const char *const sched_mempolicy_modes[] = { MODES(NAME) NULL };
 const char *const sched_mempolicy_flags[] = { FLAGS(NAME) NULL };
-static const struct word modes[] = { MODES(WORD) { NULL, 0 } };
-static const struct word mode_flags[] = { FLAGS(WORD) { NULL, 0 } };
+static const struct word modes[] = { MODES(WORD){ NULL, 0 } };
+static const struct word mode_flags[] = { FLAGS(WORD){ NULL, 0 } };
 
 static int check_memory_policy(const struct oci_memory_policy *m, uint32_t mode, uint32_t flags,
 			       struct err *e)
@@ -206,17 +212,20 @@ static int check_memory_policy(const struct oci_memory_policy *m, uint32_t mode,
 	bool any = m->nodes && *m->nodes;
 
 	if ((mode == MPOL_DEFAULT || mode == MPOL_LOCAL) && (any || flags))
-		return err_set(e, EINVAL, "linux.memoryPolicy: %s takes no nodes and no flags", m->mode);
+		return err_set(e, EINVAL, "linux.memoryPolicy: %s takes no nodes and no flags",
+			       m->mode);
 	if (!any && mode != MPOL_DEFAULT && mode != MPOL_LOCAL && mode != MPOL_PREFERRED)
 		return err_set(e, EINVAL, "linux.memoryPolicy.nodes: required for %s", m->mode);
 	if (!any && flags)
 		return err_set(e, EINVAL, "linux.memoryPolicy.flags: mean nothing without nodes");
 	if ((flags & MPOL_F_STATIC_NODES) && (flags & MPOL_F_RELATIVE_NODES))
-		return err_set(e, EINVAL, "linux.memoryPolicy.flags: MPOL_F_STATIC_NODES and "
-					  "MPOL_F_RELATIVE_NODES exclude each other");
+		return err_set(e, EINVAL,
+			       "linux.memoryPolicy.flags: MPOL_F_STATIC_NODES and "
+			       "MPOL_F_RELATIVE_NODES exclude each other");
 	if ((flags & MPOL_F_NUMA_BALANCING) && mode != MPOL_BIND && mode != MPOL_PREFERRED_MANY)
-		return err_set(e, EINVAL, "linux.memoryPolicy.flags: MPOL_F_NUMA_BALANCING needs "
-					  "MPOL_BIND or MPOL_PREFERRED_MANY");
+		return err_set(e, EINVAL,
+			       "linux.memoryPolicy.flags: MPOL_F_NUMA_BALANCING needs "
+			       "MPOL_BIND or MPOL_PREFERRED_MANY");
 	return 0;
 }
 
@@ -238,8 +247,9 @@ static int plan_memory_policy(const struct oci_memory_policy *m, struct plan *p,
 	if (m->nodes && *m->nodes) {
 		r = parse_list(m->nodes, mask, SCHED_MAX_NODES);
 		if (r < 0)
-			return err_set(e, EINVAL, "linux.memoryPolicy.nodes \"%.64s\": must be a list "
-						  "like 0-3,7 of numbers below %d",
+			return err_set(e, EINVAL,
+				       "linux.memoryPolicy.nodes \"%.64s\": must be a list "
+				       "like 0-3,7 of numbers below %d",
 				       m->nodes, SCHED_MAX_NODES);
 		s.u.mempolicy.nodes = plan_blob(p, PHASE_INIT, mask, sizeof(mask));
 	}
@@ -260,9 +270,10 @@ static int plan_personality(const struct oci_personality *d, struct plan *p, str
 			       "linux.personality.domain \"%.64s\": must be LINUX or LINUX32",
 			       d->domain ? d->domain : "");
 	if (d->flags.count)
-		return err_set(e, EINVAL,
-			       "linux.personality.flags[0] \"%.64s\": the specification has no flags",
-			       d->flags.list[0]);
+		return err_set(
+			e, EINVAL,
+			"linux.personality.flags[0] \"%.64s\": the specification has no flags",
+			d->flags.list[0]);
 	plan_add_num(p, PHASE_INIT, STEP_PERSONALITY, value);
 	return 0;
 }

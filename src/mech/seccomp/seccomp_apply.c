@@ -68,6 +68,7 @@ struct handover {
 	int result; /* PENDING; then 0 or -errno */
 	int sock;   /* to the agent */
 	struct iovec part[PARTS];
+	char pid[16], state_pid[16];
 };
 
 static char helper_stack[STACK_BYTES] __attribute__((aligned(16)));
@@ -79,8 +80,10 @@ static int send_notice(struct handover *h, int fd)
 		struct cmsghdr head;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} c = { 0 };
-	struct msghdr m = { .msg_iov = h->part, .msg_iovlen = PARTS,
-			    .msg_control = c.bytes, .msg_controllen = sizeof(c.bytes) };
+	struct msghdr m = { .msg_iov = h->part,
+			    .msg_iovlen = PARTS,
+			    .msg_control = c.bytes,
+			    .msg_controllen = sizeof(c.bytes) };
 
 	c.head.cmsg_level = SOL_SOCKET;
 	c.head.cmsg_type = SCM_RIGHTS;
@@ -128,14 +131,16 @@ static int helper(void *arg)
 /* musl and glibc alike start it on our thread's own errno, which we leave alone meanwhile. */
 static int start_helper(struct handover *h, struct err *e)
 {
-	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+		    CLONE_SYSVSEM;
 
 	if (clone(helper, helper_stack + sizeof(helper_stack), flags, h) >= 0)
 		return 0;
 	if (errno == EAGAIN)
-		return err_set(e, EAGAIN, "seccomp: a listener needs one more thread for a moment: is "
-					  "linux.resources.pids.limit or RLIMIT_NPROC too low, or the "
-					  "scheduler SCHED_DEADLINE?");
+		return err_set(e, EAGAIN,
+			       "seccomp: a listener needs one more thread for a moment: is "
+			       "linux.resources.pids.limit or RLIMIT_NPROC too low, or the "
+			       "scheduler SCHED_DEADLINE?");
 	return err_sys(e, errno, "seccomp: start the thread that hands the listener over");
 }
 
@@ -200,8 +205,8 @@ static int ask_for_agent(struct island *in, const char *path, struct err *e)
 	if (r == 0)
 		r = chan_recv(in->sock, &m, &fd);
 	if (r <= 0 || m.kind != MSG_GO || fd < 0)
-		return err_set(e, ECONNREFUSED, "linux.seccomp.listenerPath: no connection to \"%.200s\"",
-			       path);
+		return err_set(e, ECONNREFUSED,
+			       "linux.seccomp.listenerPath: no connection to \"%.200s\"", path);
 	return fd;
 }
 
@@ -215,22 +220,21 @@ int sec_apply(struct island *in, const struct step *s, struct err *e)
 	const struct plan_view *v = in->plan;
 	const char *path = view_str(v, s->u.seccomp.listener), *text;
 	static struct handover h; /* outlives this call if the helper hangs */
-	char pid[16], state_pid[16];
 	uint32_t first = s->u.seccomp.state_pid;
 
 	if (!(s->u.seccomp.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER))
 		return load(v, s, e);
 	if (!path)
 		return err_set(e, EINVAL, "seccomp: a listener without a path");
-	(void)snprintf(pid, sizeof(pid), "%d", in->pid);
-	(void)snprintf(state_pid, sizeof(state_pid), "%d", first ? (int)first : in->pid);
 	h = (struct handover){ .fd = PENDING, .result = PENDING };
+	(void)snprintf(h.pid, sizeof(h.pid), "%d", in->pid);
+	(void)snprintf(h.state_pid, sizeof(h.state_pid), "%d", first ? (int)first : in->pid);
 	text = view_str(v, s->u.seccomp.head);
 	part(&h, 0, text ? text : "");
-	part(&h, 1, state_pid);
+	part(&h, 1, h.state_pid);
 	text = view_str(v, s->u.seccomp.mid);
 	part(&h, 2, text ? text : "");
-	part(&h, 3, pid);
+	part(&h, 3, h.pid);
 	text = view_str(v, s->u.seccomp.tail);
 	part(&h, 4, text ? text : "");
 	h.sock = ask_for_agent(in, path, e);
