@@ -7,7 +7,7 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkg-config musl-tools linux-libc-dev libjson-c-dev libseccomp-dev
        libcap-dev libmd-dev libsystemd-dev python3 libcmocka-dev"
 run="busybox-static"
-check="$run python3-pytest runc crun podman conmon umoci skopeo uidmap passwd jq iproute2 procps"
+check="$run python3-pytest runc crun podman conmon umoci skopeo uidmap passwd jq iproute2 procps groff-base zsh fish"
 case ${1:-} in
 build) want=$build ;;
 run) want="$build $run" ;;

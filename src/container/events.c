@@ -2,8 +2,11 @@
 #include "container/control.h"
 
 #include "base/json.h"
+#include "base/parse.h"
 #include "container/store.h"
 #include "mech/cgroup/cgroup_watch.h"
+#include "mech/rdt/rdt_stats.h"
+#include "oci/parse.h"
 #include "sys/syscalls.h"
 
 #include <poll.h>
@@ -16,6 +19,7 @@ struct watch {
 	struct ctr c;
 	struct cg_oom oom;
 	int pidfd, timer;
+	char *resctrl, *rdt_group; /* NULL: the configuration asks for no class */
 };
 
 static void watch_done(struct watch *w)
@@ -26,6 +30,29 @@ static void watch_done(struct watch *w)
 	ctr_done(&w->c);
 }
 #define AUTO_WATCH AUTO(watch_done)
+
+/* The class of the container in resctrl, if its configuration asks for one. */
+static int find_rdt(struct watch *w, struct err *e)
+{
+	AUTO_SPEC struct oci_spec *spec = NULL;
+	AUTO_HOST struct host_facts host = { 0 };
+	struct arena *a = &w->c.arena;
+	const char *clos;
+	int r;
+
+	r = oci_spec_load(w->c.dir_fd, "config.json", &spec, e);
+	if (r < 0 || !spec->linux_ || !spec->linux_->intel_rdt)
+		return r < 0 ? err_wrap(e, "container %s", w->c.id) : 0;
+	r = host_facts_gather(&host, e);
+	if (r < 0 || !host.resctrl)
+		return r;
+	clos = spec->linux_->intel_rdt->clos_id;
+	if (!clos || !clos[0])
+		clos = w->c.id;
+	w->resctrl = arena_strdup(a, host.resctrl);
+	w->rdt_group = arena_printf(a, "%s/%s", host.resctrl, str_eq(clos, "/") ? "" : clos);
+	return w->resctrl && w->rdt_group ? 0 : err_oom(e);
+}
 
 static int emit(const struct watch *w, const struct buf *line, struct err *e)
 {
@@ -47,7 +74,10 @@ static int emit_stats(const struct watch *w, struct err *e)
 	r = cg_stats(w->c.cgroup_dirs, w->c.cgroup_count, &o, e);
 	if (r < 0)
 		return r;
-	jo_raw(&o, "intel_rdt", "{}");
+	jo_open(&o, "intel_rdt", '{');
+	if (w->rdt_group)
+		rdt_stats(w->resctrl, w->rdt_group, &o);
+	jo_close(&o, '}');
 	jo_raw(&o, "network_interfaces", "null");
 	jo_close(&o, '}');
 	jo_close(&o, '}');
@@ -133,6 +163,9 @@ int ctr_events(const struct ctr_events_options *o, struct err *e)
 	if (w.c.cgroup_count == 0)
 		return err_set(e, EOPNOTSUPP, "container %s has no cgroup: nothing is counted",
 			       o->id);
+	r = find_rdt(&w, e);
+	if (r < 0)
+		return r;
 	if (o->once)
 		return emit_stats(&w, e);
 	r = open_watch(&w, e);

@@ -71,6 +71,8 @@ int chan_recv(int sock, struct msg *m, int *ret_fd)
 		return r == 0 ? 0 : -EBADMSG;
 	}
 	m->err.msg[sizeof(m->err.msg) - 1] = '\0';
+	if (m->kind == MSG_ERROR && m->err.code >= 0)
+		m->err.code = -EIO;
 	if (ret_fd)
 		*ret_fd = fd;
 	else if (fd >= 0)

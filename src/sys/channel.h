@@ -50,7 +50,7 @@ int chan_send(int sock, const struct msg *m, int fd);
  * @ret_fd: an fd that came along, else -EBADF; NULL: such an fd is closed
  *
  * Return: 1; 0 at the end (the other side closed or died); -errno; -EBADMSG for any other
- * size or an unknown kind. m->err.msg is terminated.
+ * size or an unknown kind. m->err.msg is terminated; an error has a negative code.
  */
 int chan_recv(int sock, struct msg *m, int *ret_fd);
 

@@ -255,9 +255,43 @@ static void every_byte_string_survives_a_round_trip_as_json(void **state)
 	}
 }
 
+static void merges_a_patch_into_a_document(void **state)
+{
+	static const struct {
+		const char *doc, *patch, *want;
+	} rows[] = {
+		{ "{\"a\":1}", "{}", "{\"a\":1}" },
+		{ "{\"a\":1,\"b\":[1,{\"x\":null}]}", "{\"a\":2}", "{\"a\":2,\"b\":[1,{\"x\":null}]}" },
+		{ "{\"a\":{\"b\":1,\"c\":2}}", "{\"a\":{\"c\":3,\"d\":4}}",
+		  "{\"a\":{\"b\":1,\"c\":3,\"d\":4}}" },
+		{ "{\"a\":[1,2]}", "{\"a\":[3]}", "{\"a\":[3]}" },
+		{ "{\"a\":1}", "{\"a\":null,\"b\":null}", "{\"a\":1}" },
+		{ "{\"a\":1}", "{\"a\":{\"b\":{\"c\":null,\"d\":true}}}",
+		  "{\"a\":{\"b\":{\"d\":true}}}" },
+		{ "{\"a\":{\"b\":1}}", "{\"a\":\"s\"}", "{\"a\":\"s\"}" },
+		{ "7", "{\"a\":1}", "{\"a\":1}" },
+		{ "{}", "{\"n\":[-1,18446744073709551615,0.5,false,\"\\u00e9\\n\"]}",
+		  "{\"n\":[-1,18446744073709551615,0.5,false,\"\xc3\xa9\\n\"]}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_JSON struct json *doc = NULL, *patch = NULL;
+		AUTO_BUF struct buf out = { 0 };
+		struct json_out o = { .b = &out };
+		struct err e = { 0 };
+
+		assert_int_equal(parse(rows[i].doc, &doc, &e), 0);
+		assert_int_equal(parse(rows[i].patch, &patch, &e), 0);
+		jo_merge(&o, NULL, doc, patch);
+		assert_string_equal(out.data, rows[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(merges_a_patch_into_a_document),
 		cmocka_unit_test(accepts_every_kind_of_value),
 		cmocka_unit_test(refuses_what_is_not_strict_json),
 		cmocka_unit_test(limits_depth),
