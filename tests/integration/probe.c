@@ -113,96 +113,157 @@ static int cwd(void)
 	return 0;
 }
 
+static int answer_open(int argc, char **argv)
+{
+	return answer(open(argv[2], argc > 3 && argv[3][0] == 'w' ? O_WRONLY : O_RDONLY)), 0;
+}
+
+static int answer_mkdir(int argc, char **argv)
+{
+	(void)argc;
+	return answer(mkdir(argv[2], 0755)), 0;
+}
+
+/* PATH c|b MAJOR MINOR */
+static int answer_mknod(int argc, char **argv)
+{
+	(void)argc;
+	return answer(mknod(argv[2], argv[3][0] == 'b' ? S_IFBLK | 0600 : S_IFCHR | 0600,
+			    makedev((unsigned)atoi(argv[4]), (unsigned)atoi(argv[5])))), 0;
+}
+
+/* NR [ARG…] */
+static int answer_syscall(int argc, char **argv)
+{
+	long a[6] = { 0 };
+
+	for (int i = 3; i < argc && i < 9; i++)
+		a[i - 3] = strtol(argv[i], NULL, 0);
+	errno = 0;
+	answer(syscall(atol(argv[2]), a[0], a[1], a[2], a[3], a[4], a[5]));
+	return 0;
+}
+
+static int answer_syscall32(int argc, char **argv)
+{
+	(void)argc;
+	return syscall32(atol(argv[2]));
+}
+
+static int clocks(void)
+{
+	struct timespec m, b;
+
+	clock_gettime(CLOCK_MONOTONIC, &m);
+	clock_gettime(CLOCK_BOOTTIME, &b);
+	printf("%ld %ld\n", (long)m.tv_sec, (long)b.tv_sec);
+	return 0;
+}
+
+static int dumpable(void)
+{
+	return printf("%d\n", prctl(PR_GET_DUMPABLE)), 0;
+}
+
+/* Serial of the session keyring. */
+static int keyring(void)
+{
+	return printf("%ld\n", syscall(SYS_keyctl, 0, -3, 0)), 0;
+}
+
+static int print_argv(int argc, char **argv)
+{
+	for (int i = 2; i < argc; i++)
+		printf("[%s]\n", argv[i]);
+	return 0;
+}
+
+static int print_env(void)
+{
+	extern char **environ;
+
+	for (char **e = environ; *e; e++)
+		printf("[%s]\n", *e);
+	return 0;
+}
+
+/* Dispositions must be the default. */
+static int sigs(void)
+{
+	for (int s = 1; s < 65; s++) {
+		struct sigaction sa;
+
+		if (sigaction(s, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL)
+			printf("%d %s\n", s, sa.sa_handler == SIG_IGN ? "ignored" : "?");
+	}
+	puts("end");
+	return 0;
+}
+
+/* Touch N MiB. */
+static int memory(int argc, char **argv)
+{
+	size_t n = (size_t)atol(argv[2]) << 20;
+	char *p = malloc(n);
+
+	(void)argc;
+	if (!p)
+		return puts("ENOMEM"), 0;
+	for (size_t i = 0; i < n; i += 4096)
+		p[i] = 1;
+	puts("ok");
+	return 0;
+}
+
+/* N children that wait; prints how many could be had. Pid 1 takes them along. */
+static int forks(int argc, char **argv)
+{
+	int n = atoi(argv[2]), i;
+
+	(void)argc;
+	for (i = 0; i < n; i++) {
+		pid_t p = fork();
+
+		if (p < 0)
+			break;
+		if (p == 0)
+			pause(), _exit(0);
+	}
+	printf("%d\n", i);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*plain)(void);
+	int (*with)(int argc, char **argv);
+} probes[] = {
+	{ "fds", fds, NULL },
+	{ "rlimits", limits, NULL },
+	{ "tty", tty, NULL },
+	{ "cwd", cwd, NULL },
+	{ "syscall32", NULL, answer_syscall32 },
+	{ "mkdir", NULL, answer_mkdir },
+	{ "open", NULL, answer_open },
+	{ "mknod", NULL, answer_mknod },
+	{ "syscall", NULL, answer_syscall },
+	{ "clocks", clocks, NULL },
+	{ "dumpable", dumpable, NULL },
+	{ "keyring", keyring, NULL },
+	{ "argv", NULL, print_argv },
+	{ "env", print_env, NULL },
+	{ "sigs", sigs, NULL },
+	{ "memory", NULL, memory },
+	{ "fork", NULL, forks },
+};
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	const char *arg = argc > 2 ? argv[2] : "";
 
-	if (!strcmp(what, "fds"))
-		return fds();
-	if (!strcmp(what, "rlimits"))
-		return limits();
-	if (!strcmp(what, "tty"))
-		return tty();
-	if (!strcmp(what, "cwd"))
-		return cwd();
-	if (!strcmp(what, "syscall32"))
-		return syscall32(atol(arg));
-	if (!strcmp(what, "mkdir"))
-		return answer(mkdir(arg, 0755)), 0;
-	if (!strcmp(what, "open"))
-		return answer(open(arg, argc > 3 && argv[3][0] == 'w' ? O_WRONLY : O_RDONLY)), 0;
-	if (!strcmp(what, "mknod")) /* PATH c|b MAJOR MINOR */
-		return answer(mknod(arg, argv[3][0] == 'b' ? S_IFBLK | 0600 : S_IFCHR | 0600,
-				    makedev((unsigned)atoi(argv[4]), (unsigned)atoi(argv[5])))), 0;
-	if (!strcmp(what, "syscall")) { /* NR [ARG…] */
-		long a[6] = { 0 };
-
-		for (int i = 3; i < argc && i < 9; i++)
-			a[i - 3] = strtol(argv[i], NULL, 0);
-		errno = 0;
-		answer(syscall(atol(arg), a[0], a[1], a[2], a[3], a[4], a[5]));
-		return 0;
-	}
-	if (!strcmp(what, "clocks")) {
-		struct timespec m, b;
-
-		clock_gettime(CLOCK_MONOTONIC, &m);
-		clock_gettime(CLOCK_BOOTTIME, &b);
-		printf("%ld %ld\n", (long)m.tv_sec, (long)b.tv_sec);
-		return 0;
-	}
-	if (!strcmp(what, "dumpable"))
-		return printf("%d\n", prctl(PR_GET_DUMPABLE)), 0;
-	if (!strcmp(what, "keyring")) /* serial of the session keyring */
-		return printf("%ld\n", syscall(SYS_keyctl, 0, -3, 0)), 0;
-	if (!strcmp(what, "argv")) {
-		for (int i = 2; i < argc; i++)
-			printf("[%s]\n", argv[i]);
-		return 0;
-	}
-	if (!strcmp(what, "env")) {
-		extern char **environ;
-
-		for (char **e = environ; *e; e++)
-			printf("[%s]\n", *e);
-		return 0;
-	}
-	if (!strcmp(what, "sigs")) { /* dispositions and mask must be the default */
-		for (int s = 1; s < 65; s++) {
-			struct sigaction sa;
-
-			if (sigaction(s, NULL, &sa) == 0 && sa.sa_handler != SIG_DFL)
-				printf("%d %s\n", s, sa.sa_handler == SIG_IGN ? "ignored" : "?");
-		}
-		puts("end");
-		return 0;
-	}
-	if (!strcmp(what, "memory")) { /* touch N MiB */
-		size_t n = (size_t)atol(arg) << 20;
-		char *p = malloc(n);
-
-		if (!p)
-			return puts("ENOMEM"), 0;
-		for (size_t i = 0; i < n; i += 4096)
-			p[i] = 1;
-		puts("ok");
-		return 0;
-	}
-	if (!strcmp(what, "fork")) { /* N children that wait; prints how many could be had */
-		int n = atoi(arg), i;
-
-		for (i = 0; i < n; i++) {
-			pid_t p = fork();
-
-			if (p < 0)
-				break;
-			if (p == 0)
-				pause(), _exit(0);
-		}
-		printf("%d\n", i);
-		return 0; /* pid 1 takes them along */
-	}
+	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++)
+		if (!strcmp(what, probes[i].name))
+			return probes[i].plain ? probes[i].plain() : probes[i].with(argc, argv);
 	fprintf(stderr, "probe: what?\n");
 	return 2;
 }

@@ -106,7 +106,7 @@ def nothing_left(containerd):
     state = containerd.base / "runc" / containerd.token
     wait_for(lambda: not state.exists() or [p.name for p in state.iterdir() if p.name != ".cache"] == [],
              "the state directory to be empty", 5)
-    wait_for(lambda: not list(CGROUP_ROOT.glob(f"*/{containerd.token}/*")), "the cgroups to go", 5)
+    wait_for(lambda: not list(CGROUP_ROOT.glob(f"*/{containerd.token}/*/")), "the cgroups to go", 5)
     wait_for(lambda: not [m for m in read("/proc/self/mountinfo").decode().splitlines()
                           if f"{containerd.base}/state" in m], "the mounts to go", 5)
 
@@ -118,6 +118,10 @@ def both(containerd, *command, options=(), **kw):
         want = containerd.run(*command, options=options, runtime=shutil.which("runc"), **kw)
         assert (got.rc, got.out) == (want.rc, want.out), (got, want)
     return got
+
+
+def unquoted(text):
+    return text.replace('"', "")
 
 
 def test_echo(containerd):
@@ -196,7 +200,7 @@ def test_exec(containerd):
     assert (r.rc, r.out) == (5, "/tmp\nin\n"), r
     rc, out = run_pty(containerd.argv("tasks", "exec", "--exec-id", "e2", "-t", id, "probe", "tty"),
                       env=containerd.env, timeout=SLOW)
-    assert rc == 0 and "isatty 1 1 1" in out and "session 1 1" in out, out
+    assert rc == 0 and "isatty 1 1 1" in out and "session 1" in out, out
     containerd.remove(id)
 
 
@@ -232,8 +236,7 @@ def test_a_signal_reaches_the_program(containerd):
              != "0000000000000000", "the trap")
     containerd.ok("tasks", "kill", id)
     containerd.wait_status(id, "STOPPED")
-    r = containerd("tasks", "delete", id)
-    assert r.rc == 9, r
+    assert "non-zero exit code 9\n" in unquoted(containerd.ok("tasks", "delete", id).err)
     containerd.remove(id)
 
 
@@ -307,7 +310,7 @@ def test_a_killed_first_process_is_noticed(containerd):
     id, pid = containerd.background()
     os.kill(pid, signal.SIGKILL)
     containerd.wait_status(id, "STOPPED")
-    assert containerd("tasks", "delete", id).rc == 137
+    assert "non-zero exit code 137\n" in unquoted(containerd.ok("tasks", "delete", id).err)
     containerd.remove(id)
 
 
@@ -319,23 +322,6 @@ def test_a_killed_shim_leaves_nothing(containerd):
     wait_for(lambda: containerd.status(id) in ("gone", "STOPPED", "UNKNOWN"), "containerd to notice")
     wait_for(lambda: not os.path.exists(f"/proc/{pid}") or b") Z" in read(f"/proc/{pid}/stat"), "the container to die")
     containerd("tasks", "delete", "--force", id)
-    containerd.ok("containers", "delete", id)
-
-
-def test_create_and_start_are_two_things(containerd):
-    id = containerd.id()
-    containerd.ok("containers", "create", "--runtime", "io.containerd.runc.v2", "--runc-binary", CAY,
-                  "--runc-root", containerd.base / "runc", IMAGE, id, "sh", "-c", "echo started; exit 4")
-    r = containerd("tasks", "start", id)
-    assert (r.rc, r.out) == (4, "started\n"), r
-    containerd.ok("containers", "delete", id)
-
-
-def test_the_same_container_can_be_started_again(containerd):
-    id = containerd.id()
-    containerd.ok("containers", "create", "--runtime", "io.containerd.runc.v2", "--runc-binary", CAY,
-                  "--runc-root", containerd.base / "runc", IMAGE, id, "sh", "-c", "echo x >>/n; wc -l </n")
-    assert [containerd.ok("tasks", "start", id).out.strip() for _ in range(3)] == ["1", "2", "3"]
     containerd.ok("containers", "delete", id)
 
 

@@ -268,11 +268,11 @@ static void plans_hybrid_cgroups(void **state)
 	(void)state;
 	expect(SPEC(CGROUP, NS("cgroup") "]"), mnt_plan_mounts, &root_host, &o,
 	       "mount tmpfs tmpfs /sys/fs/cgroup mode=755 set=0xe clr=0x70\n"
-	       "mount cgroup cgroup /sys/fs/cgroup/cpu,cpuacct cpu,cpuacct set=0xf clr=0x70\n"
+	       "mount cgroup cpu,cpuacct /sys/fs/cgroup/cpu,cpuacct cpu,cpuacct set=0xf clr=0x70\n"
 	       "symlink /sys/fs/cgroup/cpu -> cpu,cpuacct\n"
 	       "symlink /sys/fs/cgroup/cpuacct -> cpu,cpuacct\n"
-	       "mount cgroup cgroup /sys/fs/cgroup/systemd none,name=systemd set=0xf clr=0x70\n"
-	       "mount cgroup2 cgroup /sys/fs/cgroup/unified set=0xf clr=0x70\n"
+	       "mount cgroup systemd /sys/fs/cgroup/systemd none,name=systemd set=0xf clr=0x70\n"
+	       "mount cgroup2 unified /sys/fs/cgroup/unified set=0xf clr=0x70\n"
 	       "remount - - /sys/fs/cgroup set=0x1\n");
 	expect(SPEC(CGROUP, "]"), mnt_plan_mounts, &root_host, &o,
 	       "mount tmpfs tmpfs /sys/fs/cgroup mode=755 set=0xe clr=0x70\n"

@@ -132,7 +132,8 @@ static int make_levels(const struct step *s, const char *path, const char *value
 		w->made += made || w->made > 0;
 		if (r < 0)
 			return err_sys(e, r, "cgroup: make %s", path);
-		if (!*w->rest && !made)
+		/* A place of systemd's may hold the islander already. */
+		if (!*w->rest && !made && s->phase != PHASE_PLACE)
 			return check_empty(w->fd, path, e);
 	}
 	return 0;

@@ -422,9 +422,10 @@ int cg_plan(const struct oci_spec *s, const struct host_facts *h, const struct c
 	r = systemd ? place_units(s, &b, e) : place_all(s, &b, e);
 	if (r < 0)
 		return r;
-	add_makes(&b);
+	/* Of a v1 hierarchy systemd cuts back what it did not make itself: it comes first. */
 	if (systemd)
 		cg_unit_add_start(&b);
+	add_makes(&b);
 	r = cg_plan_devices(&b, e);
 	if (r == 0)
 		r = cg_plan_limits(&b, e);
