@@ -33,7 +33,9 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 
 int err_sys(struct err *e, int code, const char *fmt, ...)
 {
+	const char *why = strerror(-neg(code));
 	va_list ap;
+	char first;
 	size_t n;
 
 	if (e) {
@@ -42,7 +44,11 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
 		format(e, fmt, ap);
 		va_end(ap);
 		n = strlen(e->msg);
-		(void)snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerror(-neg(code)));
+		/* As Go writes them: dockerd and its client look for "permission denied". */
+		first = why[0] >= 'A' && why[0] <= 'Z' && why[1] >= 'a' ? (char)(why[0] | 0x20) :
+									  why[0];
+		(void)snprintf(e->msg + n, sizeof(e->msg) - n, ": %c%s", first,
+			       first ? why + 1 : "");
 	}
 	return neg(code);
 }

@@ -23,7 +23,7 @@ struct err {
 int err_set(struct err *e, int code, const char *fmt, ...) FORMAT(3, 4);
 
 /**
- * err_sys - like err_set, with ": " and the text of the errno appended
+ * err_sys - like err_set, with ": " and the text of the errno appended, in lower case
  */
 int err_sys(struct err *e, int code, const char *fmt, ...) FORMAT(3, 4);
 

@@ -105,7 +105,7 @@ int unit_duration_ms(const char *s, uint64_t *ret)
 		return -EINVAL;
 	while (*s) {
 		struct decimal d;
-		uint64_t unit, part;
+		uint64_t unit = 0, part = 0;
 		int r = take_decimal(&s, &d);
 
 		if (r == 0)

@@ -145,7 +145,7 @@ static int check_rdt(const struct change *x, struct err *e)
 
 static int run_rdt(struct change *x, struct plan *p, struct err *e)
 {
-	struct plan_view v;
+	struct plan_view v = { 0 };
 	struct island in = {
 		.plan = &v, .root_fd = -EBADF, .proc_fd = -EBADF, .sock = -EBADF, .pid = x->c.pid
 	};

@@ -16,11 +16,13 @@ import subprocess
 import tarfile
 import time
 
-from harness import (CAY, CGROUP_ROOT, TMP, make_root, need_root, our_cgroups, our_mounts, our_processes, read, run,
+from harness import (CAY, CGROUP_ROOT, TMP, make_root, need_root, inits_zombie, our_cgroups, our_mounts, read, run,
                      wait_for)
 
 SLOW = 60
 IMAGE = "docker.io/library/cay:test"
+# Made by engines wherever they are told to live; empty when they have ended.
+STRAYS = ("/run/containerd", "/run/docker", "/opt/containerd")
 _number = itertools.count()
 
 
@@ -49,6 +51,12 @@ def write_archive(path, config=None):
     return path
 
 
+def our_processes(token):
+    """By what we gave them. Mount tables tell nothing here: everybody's new one copies ours."""
+    return [int(d) for d in os.listdir("/proc") if d.isdigit() and int(d) != os.getpid() and not inits_zombie(f"/proc/{d}")
+            and any(token.encode() in read(f"/proc/{d}/{f}") for f in ("cmdline", "environ", "cgroup"))]
+
+
 class Engine:
     """A directory of our own and the daemons that were started in it."""
 
@@ -60,6 +68,7 @@ class Engine:
         self.base.chmod(0o711)
         self.env = dict(os.environ)
         self.daemons = []
+        self.strays = [d for d in STRAYS if not os.path.exists(d)]
         self.calls = self.base / "calls"
         self.recorder = self.base / "cay-recorded"
         self.recorder.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{self.calls}\nexec {CAY} "$@"\n')
@@ -98,6 +107,29 @@ class Engine:
                 d.wait(15)
         self.daemons.clear()
 
+    def strangers(self):
+        """Our processes that are neither a daemon nor a child of one."""
+        def of_daemon(pid):
+            while pid > 1:
+                if pid in (d.pid for d in self.daemons):
+                    return True
+                pid = int((read(f"/proc/{pid}/stat").rpartition(b")")[2].split() or [0, 0])[1])
+            return False
+        return [(p, read(f"/proc/{p}/cmdline").replace(b"\0", b" ")) for p in our_processes(self.token) if not of_daemon(p)]
+
+    def check_quiet(self, state, mounts):
+        """Between two tests: no process, cgroup, mount or state of a container."""
+        def busy():
+            return {k: v for k, v in (
+                ("process", self.strangers()),
+                ("state", [str(p) for s in state if s.exists() for p in s.iterdir() if p.name != ".cache"]),
+                ("cgroup", [c for c in our_cgroups(self.token) if os.path.basename(c) != self.token]),
+                ("mount", [m for m in our_mounts(self.token) if f"{self.base}/{mounts}" in m])) if v}
+        end = time.monotonic() + 5
+        while busy() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert busy() == {}
+
     def leaks(self):
         return {k: v for k, v in (("process", [(p, read(f"/proc/{p}/cmdline")) for p in our_processes(self.token)]),
                                   ("mount", our_mounts(self.token)), ("cgroup", our_cgroups(self.token))) if v}
@@ -117,9 +149,10 @@ class Engine:
             subprocess.run(["umount", "-l", ln.split()[4]], capture_output=True, timeout=SLOW)
         wait_for(lambda: remove_empty_parents(self.token) or not our_cgroups(self.token), "cgroups to go", 5)
         subprocess.run(["rm", "-rf", "--one-file-system", str(self.base)], timeout=SLOW)
-        for d in ("/run/containerd/s", "/run/containerd"):  # the shim's sockets lie there, whatever one says
-            with contextlib.suppress(OSError):
-                os.rmdir(d)
+        for d in self.strays:
+            for sub, _, _ in os.walk(d, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(sub)
         return left
 
     def only_mounts_of_the_engine(self):

@@ -30,7 +30,7 @@ static void wrapping_puts_context_in_front(void **state)
 	(void)state;
 	err_sys(&e, ENOENT, "open \"%s\"", "a");
 	assert_int_equal(err_wrap(&e, "rootfs"), -ENOENT);
-	assert_string_equal(e.msg, "rootfs: open \"a\": No such file or directory");
+	assert_string_equal(e.msg, "rootfs: open \"a\": no such file or directory");
 }
 
 static void a_message_too_long_is_cut_not_lost(void **state)

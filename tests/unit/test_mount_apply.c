@@ -187,7 +187,7 @@ static void a_missing_source_is_named(void **state)
 	struct err e = { 0 };
 
 	assert_int_equal(one(f, STEP_BIND, NULL, "/no/such", "/x", 0, 0, &e), -ENOENT);
-	assert_non_null(strstr(e.msg, "source \"/no/such\": No such file"));
+	assert_non_null(strstr(e.msg, "source \"/no/such\": no such file"));
 	OK(one(f, STEP_BIND, NULL, "/no/such", "/x", MOUNT_OPTIONAL, 0, &e));
 	assert_false(exists(f->root, "x"));
 }

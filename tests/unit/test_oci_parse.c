@@ -401,7 +401,7 @@ static void loads_only_regular_files_of_bounded_size(void **state)
 	assert_int_equal(ftruncate(big, 64 << 20), 0);
 
 	assert_int_equal(oci_spec_load(dir, "absent", &s, &e), -ENOENT);
-	assert_string_equal(e.msg, "open \"absent\": No such file or directory");
+	assert_string_equal(e.msg, "open \"absent\": no such file or directory");
 	assert_int_equal(oci_spec_load(dir, "fifo", &s, &e), -EINVAL);
 	assert_string_equal(e.msg, "\"fifo\": not a regular file");
 	assert_int_equal(oci_spec_load(dir, "dir", &s, &e), -EINVAL);

@@ -42,5 +42,6 @@ guest=(env "CAY_CHECK_SECONDS=$((seconds - 60))" CAY_TEST_SECONDS=180 CAY_TEST_T
 	"CAY_CYCLES=${CAY_CYCLES:-20}" CAY_EMULATED=1 CAY_PROBE=/share/build/probe
 	"CAY_MUST_RUN=${CAY_MUST_RUN:-0}"
 	python3 -u tools/check.py --programs)
-[ -z "$filter" ] || guest+=(-k "$filter")
+# What only reads its input is the same on every kernel, and long there.
+guest+=(-k "${filter:-not bad_input}")
 "$here/guest.sh" -s "$share" -t "$seconds" -- "${guest[@]}" build

@@ -339,7 +339,7 @@ static void put_memory(const struct stats_dirs *d, struct json_out *o)
 	put_entry(o, "swap", &swap);
 	put_entry(o, "kernel", &kernel);
 	put_entry(o, "kernelTCP", &tcp);
-	if (text.len)
+	if (text.len && text.data)
 		put_raw(o, text.data);
 	stats_pressure(v2, "memory.pressure", o);
 	jo_close(o, '}');

@@ -70,7 +70,7 @@ static bool put_io_file(struct json_out *o, const char *member, const char *text
 		minor = stats_number(end + 1, &end);
 		end += strspn(end, " ");
 		n = strcspn(end, " \n");
-		if (end[n] == ' ' && n < sizeof(op)) {
+		if (n < sizeof(op) && end[n] == ' ') {
 			memcpy(op, end, n);
 			op[n] = '\0';
 			end += n + 1;

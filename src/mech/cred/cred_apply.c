@@ -126,6 +126,11 @@ static int not_runnable(const struct plan_view *v, const struct step *s, int r, 
 
 	if (r == -ENOENT && !strchr(name, '/'))
 		return err_set(e, r, "exec: \"%.128s\": executable file not found in $PATH", name);
+	if (r == -ENOENT)
+		return err_sys(e, r, "exec: \"%.128s\": stat %.128s", name, name);
+	/* execve would say so, and runc did; newer engines look for the other half, too. */
+	if (r == -EISDIR)
+		return err_sys(e, -EACCES, "exec: \"%.128s\": is a directory", name);
 	return err_sys(e, r, "exec: \"%.256s\"", name);
 }
 
