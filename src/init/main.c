@@ -24,8 +24,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
-enum { EXIT_FAILED = 1, EXIT_ORPHANED = 2 };
+enum { START_TIMEOUT_S = 2, EXIT_FAILED = 1, EXIT_ORPHANED = 2 };
 
 struct islander {
 	struct island in;
@@ -60,16 +61,17 @@ static int load_plan(struct islander *me, const char *fd_text, struct err *e)
 	return 0;
 }
 
-/* What a careless parent left ignored or blocked is no business of the program's. */
+/*
+ * What a careless parent left ignored or blocked is no business of the program's. Straight to
+ * the kernel: libc keeps signals 32 to 34 for itself. All zero is the default disposition.
+ */
 static int reset_signals(void)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	static const unsigned char dfl[64];
 	sigset_t none;
 
-	/* EINVAL: SIGKILL, SIGSTOP, and those that libc keeps. */
 	for (int sig = 1; sig < 65; sig++)
-		if (sigaction(sig, &dfl, NULL) < 0 && errno != EINVAL)
-			return -errno;
+		(void)syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof(uint64_t));
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
@@ -125,6 +127,33 @@ static int close_others(const struct islander *me, int gate)
 	return r;
 }
 
+/* Whoever holds a connection and says nothing must not hold the gate. */
+static int limit_silence(int fd, time_t seconds)
+{
+	const struct timeval t = { .tv_sec = seconds };
+
+	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) < 0 ? -errno : 0;
+}
+
+/* The word, and our answer: without it an end would be taken for the program's beginning. */
+static int receive_start(int fd)
+{
+	struct msg m;
+	int r = limit_silence(fd, START_TIMEOUT_S);
+
+	if (r == 0)
+		r = chan_recv(fd, &m, NULL);
+	if (r <= 0)
+		return r;
+	if (m.kind != MSG_START)
+		return -EBADMSG;
+	r = limit_silence(fd, 0);
+	m = (struct msg){ .kind = MSG_GO };
+	if (r == 0)
+		r = chan_send(fd, &m, -1);
+	return r < 0 ? r : 1;
+}
+
 /*
  * The gate: tell the planner, let go of everything of its, and wait for `start`. Whoever
  * connects and goes away without a word is forgotten.
@@ -149,17 +178,17 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 			continue;
 		if (fd < 0)
 			return err_sys(e, errno, "gate: accept");
-		r = chan_recv(fd, &m, NULL);
-		if (r == 1 && m.kind == MSG_START) {
+		r = receive_start(fd);
+		if (r > 0) {
 			me->in.sock = fd;
 			close(gate);
 			return 0;
 		}
-		/* Silence would be taken for success. */
 		m = (struct msg){ .kind = MSG_ERROR };
-		(void)err_sys(&m.err, r < 0 ? r : EBADMSG, "gate: receive");
-		if (r != 0)
+		if (r < 0) {
+			m.value = err_sys(&m.err, r, "gate: receive");
 			(void)chan_send(fd, &m, -1);
+		}
 		close(fd);
 	}
 }

@@ -10,6 +10,7 @@ int launch_open_gate(const char *gate_path, struct err *e)
 	AUTO_FD int fd = unix_connect(gate_path, SOCK_SEQPACKET);
 	struct msg m = { .kind = MSG_START };
 	struct err agent = { 0 };
+	bool taken = false;
 	int r;
 
 	if (fd < 0)
@@ -17,7 +18,10 @@ int launch_open_gate(const char *gate_path, struct err *e)
 	r = chan_send(fd, &m, -1);
 	if (r < 0)
 		return err_sys(e, r, "open the gate \"%s\"", gate_path);
-	/* Prices and a request may come first; the end of the channel means that the program runs. */
+	/*
+	 * GO says that the word was heard. Behind it prices and a request may come, and the end of
+	 * the channel means that the program runs.
+	 */
 	do {
 		r = chan_recv(fd, &m, NULL);
 		if (r > 0 && m.kind == MSG_LISTENER) {
@@ -27,11 +31,12 @@ int launch_open_gate(const char *gate_path, struct err *e)
 				return err_set(e, EIO, "%s", agent.msg);
 			r = 1;
 		}
-	} while (r > 0 && (m.kind == MSG_PRICE || m.kind == MSG_LISTENER));
+		taken |= r > 0 && m.kind == MSG_GO;
+	} while (r > 0 && (m.kind == MSG_PRICE || m.kind == MSG_LISTENER || m.kind == MSG_GO));
 	if (r < 0)
 		return err_sys(e, r, "gate \"%s\"", gate_path);
 	if (r == 0)
-		return 0;
+		return taken ? 0 : err_set(e, ECHILD, "container process ended at the gate");
 	if (m.kind != MSG_ERROR)
 		return err_set(e, EBADMSG, "gate: unexpected message %u", m.kind);
 	*e = m.err;

@@ -12,7 +12,7 @@
 enum msg_kind {
 	MSG_NONE,
 	MSG_SYNC,    /* islander: run phase `value`, I wait */
-	MSG_GO,	     /* planner: go on */
+	MSG_GO,	     /* planner: go on; islander to start: heard */
 	MSG_FORKED,  /* islander: my second birth has host pid `value`; fd: its pidfd */
 	MSG_CONSOLE, /* islander: fd: outer end of the terminal */
 	MSG_READY,   /* islander: at the gate */

@@ -149,11 +149,22 @@ class Engine:
             subprocess.run(["umount", "-l", ln.split()[4]], capture_output=True, timeout=SLOW)
         wait_for(lambda: remove_empty_parents(self.token) or not our_cgroups(self.token), "cgroups to go", 5)
         subprocess.run(["rm", "-rf", "--one-file-system", str(self.base)], timeout=SLOW)
+        self.sweep_strays()
+        return left
+
+    def sweep_strays(self):
+        """Fifos with our name, the sockets of dead shims, and what is empty and was not there before."""
+        alive = read("/proc/net/unix").decode()
+        for f in [*pathlib.Path("/run/containerd/fifo").glob(f"*/{self.token}*"),
+                  *(f for f in pathlib.Path("/run/containerd/s").glob("*") if str(f) not in alive)]:
+            f.unlink(missing_ok=True)
+            if f.parent.name != "s":
+                with contextlib.suppress(OSError):
+                    f.parent.rmdir()
         for d in self.strays:
             for sub, _, _ in os.walk(d, topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(sub)
-        return left
 
     def only_mounts_of_the_engine(self):
         """Leaks, without the storage directory that an engine bind-mounts on itself."""

@@ -269,7 +269,13 @@ static void loop(void)
 		} else if (status >> 16) {
 			event(t, status);
 		} else {
-			resume(pid, WSTOPSIG(status));
+			/* To the first process of a pid namespace a fault passed on is no end, and comes for ever. */
+			bool fault_signal = WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGILL ||
+					    WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGFPE;
+
+			if (fault_signal)
+				kill(pid, SIGKILL);
+			resume(pid, fault_signal ? 0 : WSTOPSIG(status));
 		}
 	}
 }
