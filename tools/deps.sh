@@ -7,7 +7,8 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkg-config musl-tools linux-libc-dev libjson-c-dev libseccomp-dev
        libcap-dev libmd-dev libsystemd-dev python3 libcmocka-dev"
 run="busybox-static"
-check="$run python3-pytest runc crun podman conmon umoci skopeo uidmap passwd jq iproute2 procps groff-base zsh fish"
+check="$run python3-pytest runc crun podman conmon containerd docker.io buildah
+       fuse-overlayfs slirp4netns criu umoci skopeo uidmap passwd jq iproute2 procps groff-base zsh fish"
 case ${1:-} in
 build) want=$build ;;
 run) want="$build $run" ;;

@@ -71,7 +71,9 @@ static int reset_signals(void)
 	sigset_t none;
 
 	for (int sig = 1; sig < 65; sig++)
-		(void)syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof(uint64_t));
+		/* EINVAL: SIGKILL and SIGSTOP. */
+		if (syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof(uint64_t)) < 0 && errno != EINVAL)
+			return -errno;
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }

@@ -16,10 +16,13 @@ import subprocess
 import tarfile
 import time
 
-from harness import (CAY, CGROUP_ROOT, TMP, make_root, need_root, inits_zombie, our_cgroups, our_mounts, read, run,
-                     wait_for)
+from harness import (CAY, CGROUP_ROOT, IS_RUNC, TMP, make_root, need, need_root, inits_zombie, our_cgroups, our_mounts, read,
+                     run, skip, wait_for)
 
-SLOW = 60
+# An emulated machine is slow, and what was compared with runc elsewhere need not be again.
+EMULATED = os.environ.get("CAY_EMULATED") == "1"
+SLOW = 300 if EMULATED else 60
+RUNC = None if IS_RUNC or EMULATED else shutil.which("runc")
 IMAGE = "docker.io/library/cay:test"
 # Made by engines wherever they are told to live; empty when they have ended.
 STRAYS = ("/run/containerd", "/run/docker", "/opt/containerd")
@@ -189,6 +192,15 @@ def limit_of(pid, v1, v2):
             if f and f.exists():
                 return f.read_text().strip()
     raise AssertionError(f"no cgroup of {pid} has {v1} or {v2}")
+
+
+def need_checkpoint():
+    need("criu")
+    if run([CAY, "checkpoint", "--help"]).rc != 0:
+        skip("cay checkpoint")
+    r = run(["criu", "check"], timeout=SLOW)
+    if r.rc != 0:
+        skip(f"what criu check wants: {(r.errlines or ['?'])[0]}")
 
 
 def call(argv, env, timeout=SLOW, **kw):

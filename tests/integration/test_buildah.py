@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian's buildah with cay as its runtime: `buildah run --runtime` and RUN lines of `buildah build`,
 with --isolation oci (a container as podman's) and chroot beside it for the comparison."""
-import shutil
-
 import pytest
 
-from engine import SLOW, Engine, call, write_archive
-from harness import CAY, IS_RUNC, cap_mask, need, run_pty
+from engine import RUNC, SLOW, Engine, call, write_archive
+from harness import CAY, cap_mask, need, run_pty
 
 NAME = "localhost/cay-base"
 
@@ -79,8 +77,8 @@ def working(buildah):
 def both(buildah, *args, **kw):
     """The same under runc; returns what cay gave after comparing."""
     got = buildah("run", *args, **kw)
-    if not IS_RUNC and shutil.which("runc"):
-        want = buildah("run", *args, env={"BUILDAH_RUNTIME": shutil.which("runc")}, **kw)
+    if RUNC:
+        want = buildah("run", *args, env={"BUILDAH_RUNTIME": RUNC}, **kw)
         assert (got.rc, got.out) == (want.rc, want.out), (got, want)
     return got
 

@@ -12,7 +12,9 @@ import pathlib
 import re
 import select
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -65,8 +67,8 @@ class Conmon:
 
     def made(self, *options, **kw):
         id, said = self.create(*options, **kw)
-        pid = said.get("data", said.get("pid"))
-        assert pid and pid > 0, said
+        pid = said["pid"]
+        assert pid > 0, said
         assert int((self.dir / f"{id}.pid").read_text()) == pid == self.cay.pid(id)
         return id
 
@@ -110,10 +112,8 @@ class Conmon:
         """(exit status, stdout, stderr)"""
         lines, name = self.exec(id, process, *options)
         with contextlib.closing(lines):
-            first = lines.next()
-            assert first.get("data", first.get("pid")) > 0, first
-            last = lines.next()
-        return last.get("data", last.get("exit_code")), self.text(name), self.text(name, "stderr")
+            said = lines.next()
+        return said["exit_code"], self.text(name), self.text(name, "stderr")
 
 
 class Lines:
@@ -159,7 +159,7 @@ def test_create_start_and_the_exit_file(conmon):
 def test_a_create_that_fails_brings_the_reason(conmon):
     conmon.bundle.args("nosuch")
     id, said = conmon.create()
-    assert said.get("data", said.get("pid")) < 0, said
+    assert said["pid"] < 0, said
     assert "executable file" in said["message"] and "not found in $PATH" in said["message"], said
     assert conmon.cay("state", id).rc != 0
 
@@ -167,7 +167,7 @@ def test_a_create_that_fails_brings_the_reason(conmon):
 def test_a_bad_configuration_brings_the_reason(conmon):
     conmon.bundle.process["cwd"] = "relative"
     _, said = conmon.create()
-    assert said.get("data", said.get("pid")) < 0 and "cwd" in said["message"].lower(), said
+    assert said["pid"] < 0 and "cwd" in said["message"].lower(), said
 
 
 def test_a_terminal(conmon):
@@ -230,8 +230,6 @@ def test_attach_to_a_terminal_and_resize_it(conmon):
 
 
 def size_of_tty(pid):
-    import struct
-    import termios
     with open(f"/proc/{pid}/fd/0", "rb", buffering=0, opener=lambda p, f: os.open(p, f | os.O_NOCTTY)) as t:
         return struct.unpack("HHHH", fcntl.ioctl(t, termios.TIOCGWINSZ, b"\0" * 8))[:2]
 
@@ -259,7 +257,7 @@ def test_exec_of_what_is_not_there(conmon):
     lines, _ = conmon.exec(id, {"args": ["nosuch"]})
     with contextlib.closing(lines):
         said = lines.next()
-    assert said.get("data", said.get("pid")) < 0, said
+    assert said["exit_code"] < 0, said
     assert "executable file" in said["message"] and "not found in $PATH" in said["message"], said
     conmon.end(id)
 
@@ -269,9 +267,9 @@ def test_exec_that_takes_too_long_is_ended(conmon):
     id = conmon.running()
     lines, name = conmon.exec(id, {"args": ["sleep", "999"]}, "-T", "1")
     with contextlib.closing(lines):
-        pid = lines.next()["data"]
-        last = lines.next()
-    assert last["data"] < 0 and "timed out" in last["message"], last
+        said = lines.next()
+    assert said["exit_code"] < 0 and "timed out" in said["message"], said
+    pid = int((conmon.dir / f"{name}.pid").read_text())
     wait_for(lambda: b"999" not in read(f"/proc/{pid}/cmdline"), "the process to die")
     conmon.end(id)
 

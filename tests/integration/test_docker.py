@@ -5,14 +5,15 @@ The daemon has its own directories, socket, containerd and cgroup parent, no bri
 """
 import json
 import os
+import re
 import shutil
 import signal
 import threading
 
 import pytest
 
-from engine import SLOW, Engine, call, limit_of, write_archive
-from harness import CAY, CGROUP_ROOT, IS_RUNC, need, read, run_pty, skip, wait_for
+from engine import RUNC, SLOW, Engine, call, limit_of, need_checkpoint, write_archive
+from harness import CAY, CGROUP_ROOT, need, read, run_pty, skip, wait_for
 
 IMAGE = "cay:test"
 # Of `docker exec`; `docker run` has 127. Docker 20.10 says so for every runtime.
@@ -32,7 +33,7 @@ class Docker(Engine):
         (b / "daemon.json").write_text(json.dumps({"deprecated-key-path": str(b / "key.json")}))
         self.daemon("dockerd", "--config-file", b / "daemon.json", "--iptables=false", "--ip6tables=false",
                     "--bridge=none", "--ip-forward=false", "--ip-masq=false", "--data-root", b / "root",
-                    "--exec-root", b / "run", "-p", b / "docker.pid", "-H", self.env["DOCKER_HOST"], "-G", "root",
+                    "--exec-root", b / "run", "--experimental", "-p", b / "docker.pid", "-H", self.env["DOCKER_HOST"], "-G", "root",
                     "--exec-opt", "native.cgroupdriver=cgroupfs", "--storage-driver=overlay2",
                     "--cgroup-parent", f"/{self.token}", "--add-runtime", f"cay={CAY}",
                     "--add-runtime", f"recorded={self.recorder}")
@@ -89,7 +90,7 @@ def nothing_left(docker):
 def both(docker, *args, **kw):
     """The same under runc; returns what cay gave after comparing."""
     got = docker.run(*args, **kw)
-    if not IS_RUNC and shutil.which("runc"):
+    if RUNC:
         want = docker.run(*args, runtime="runc", **kw)
         assert (got.rc, got.out) == (want.rc, want.out), (got, want)
     return got
@@ -141,7 +142,7 @@ def test_the_mount_points_are_those_of_runc(docker):
         return sorted(ln.split()[4] for ln in r.out.splitlines() if ln.split()[4] != "/sys/fs/cgroup/unified")
     args = (IMAGE, "cat", "/proc/self/mountinfo")
     got = points(docker.run(*args))
-    if not IS_RUNC and shutil.which("runc"):
+    if RUNC:
         assert got == points(docker.run(*args, runtime="runc"))
 
 
@@ -194,6 +195,36 @@ def test_sysctl_ulimit_device_and_capability(docker):
              "--device", "/dev/null:/dev/nothing", "--cap-drop", "ALL", "--cap-add", "CHOWN", IMAGE, "sh", "-c",
              "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; ulimit -n; ls /dev/nothing; grep CapEff /proc/self/status")
     assert r.out.split() == ["80", "100", "/dev/nothing", "CapEff:", "0000000000000001"], r
+
+
+COMPARED = {
+    "no-new-privileges": ("--security-opt", "no-new-privileges"),
+    "cgroup-namespace": ("--cgroupns", "private"),
+    "groups": ("--group-add", "5", "--group-add", "1234", "-u", "1000"),
+    "masks": ("--security-opt", "systempaths=unconfined"),
+    "oom": ("--oom-score-adj", "500", "--memory", "64m", "--memory-reservation", "32m"),
+    "cpu": ("--cpu-shares", "512", "--cpu-period", "50000", "--cpu-quota", "25000", "--cpuset-cpus", "0", "--cpuset-mems", "0"),
+    "devices": ("--device-cgroup-rule", "c 10:229 rwm", "--device", "/dev/zero:/dev/z:r"),
+    "hosts": ("--add-host", "there:10.0.0.1", "--dns", "10.0.0.2", "--domainname", "d", "--hostname", "h"),
+    "mounts": ("--mount", "type=tmpfs,dst=/t,tmpfs-size=1m", "--mount", "type=bind,src=/etc/hostname,dst=/f,ro",
+               "--mount", "type=bind,src=/etc,dst=/p,bind-propagation=rprivate"),
+    "read-only": ("--read-only", "--tmpfs", "/run"),
+}
+LOOK = """grep -E 'Cap|NoNew|Seccomp|Groups|Cpus_allowed_list|Mems_allowed_list' /proc/self/status
+cat /proc/self/oom_score_adj /etc/hosts /etc/resolv.conf /proc/sys/kernel/domainname; ls /dev; wc -c </proc/keys | grep -c '^0$'
+probe mkdir /x; echo >/dev/z; dd if=/dev/z of=/dev/null bs=1 count=1; for f in cpu/cpu.shares cpu/cpu.cfs_quota_us
+do cat /sys/fs/cgroup/$f; done; cut -d ' ' -f 5- /proc/self/mountinfo | grep -vE 'cgroup|overlay|^/proc|^/sys' | sort"""
+
+
+@pytest.mark.parametrize("options", COMPARED.values(), ids=COMPARED)
+def test_an_option_does_what_it_does_under_runc(docker, options):
+    def plain(r):
+        assert r.rc == 0, r
+        return re.sub(r"[0-9a-f]{64}|root/overlay2/[0-9a-f]+|^.*\t[0-9a-f]{12}$", "", r.out + r.err, flags=re.M).splitlines()
+    args = (*(() if "--hostname" in options else ("--hostname", "h")), *options, IMAGE, "sh", "-c", LOOK)
+    got = plain(docker.run(*args))
+    if RUNC:
+        assert got == plain(docker.run(*args, runtime="runc"))
 
 
 def test_init_process(docker):
@@ -375,7 +406,16 @@ def test_the_calls_are_those_that_docker_is_known_for(docker):
 
 
 def test_checkpoint_and_restore(docker):
-    need("criu")
-    if "checkpoint" not in call([CAY, "--help"], docker.env).out:
-        skip("cay checkpoint")
-    skip("an experimental dockerd")
+    need_checkpoint()
+    c = docker.background("--security-opt", "seccomp=unconfined",
+                          command=("sh", "-c", "n=0; while :; do n=$((n+1)); echo $n; sleep 0.1; done"))
+
+    def count():
+        return int((docker.ok("logs", "--tail", "1", c).out.split() or ["0"])[-1])
+    wait_for(lambda: count() > 3, "the program to count")
+    docker.ok("checkpoint", "create", c, "point")
+    wait_for(lambda: docker.inspect(c, ".State.Status") == "exited", "the container to be gone")
+    before = count()
+    docker.ok("start", "--checkpoint", "point", c)
+    wait_for(lambda: count() > before, "the program to go on counting")
+    docker.remove(c)

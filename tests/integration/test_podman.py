@@ -9,11 +9,11 @@ import os
 import pathlib
 import shutil
 import subprocess
-import time
 
 import pytest
 
-from harness import (CAY, CGROUP_ROOT, IS_RUNC, TMP, Bundle, make_root, need, need_root, run, run_pty,
+from engine import limit_of, need_checkpoint
+from harness import (CAY, CGROUP_ROOT, IS_RUNC, TMP, Bundle, make_root, need, need_root, run, run_pty, skip,
                      wait_for)
 
 SLOW = 120
@@ -207,6 +207,64 @@ def test_pause_is_refused_or_works_but_does_not_lie(podman, nothing_left):
     if podman("pause", c).rc == 0:
         assert podman.ok("inspect", "-f", "{{.State.Status}}", c).out == "paused\n"
         podman.ok("unpause", c)
+    podman.ok("rm", "-f", "-t", "0", c)
+
+
+def test_pause_and_unpause(podman, nothing_left):
+    c = podman.ok("run", "-d", "--network=none", IMAGE, "sleep", "1000").out.strip()
+    nothing_left.add(c)
+    podman.ok("pause", c)
+    assert podman.ok("inspect", "-f", "{{.State.Status}}", c).out == "paused\n"
+    assert podman("exec", c, "true").rc != 0
+    podman.ok("unpause", c)
+    podman.ok("exec", c, "true")
+    podman.ok("rm", "-f", "-t", "0", c)
+
+
+def test_update(podman, nothing_left):
+    if podman("update", "--help").rc != 0:
+        skip("podman update (4.3)")
+    c = podman.ok("run", "-d", "--network=none", "--memory", "64m", "--memory-swap", "64m", IMAGE, "sleep", "1000").out.strip()
+    nothing_left.add(c)
+    podman.ok("update", "--memory", "96m", "--memory-swap", "96m", "--cpus", "0.5", c)
+    pid = podman.ok("inspect", "-f", "{{.State.Pid}}", c).out.strip()
+    assert limit_of(pid, "memory.limit_in_bytes", "memory.max") == str(96 << 20)
+    assert limit_of(pid, "cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
+    podman.ok("rm", "-f", "-t", "0", c)
+
+
+def test_out_of_memory_ends_it_with_137(podman):
+    # That it was for lack of memory podman 4.3 notices under no runtime on cgroup v1: test_conmon has the oom file.
+    r = both(podman, "--memory", "16m", "--memory-swap", "16m", IMAGE, "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1")
+    assert r.rc == 137, r
+
+
+def test_logs_healthcheck_and_restart(podman, nothing_left):
+    c = podman.ok("run", "-d", "--network=none", "--health-cmd", "test -e /ok", "--health-interval", "disable", IMAGE,
+                  "sh", "-c", "trap 'exit 0' TERM; echo said; while :; do sleep 0.1; done").out.strip()
+    nothing_left.add(c)
+    wait_for(lambda: podman.ok("logs", c).out == "said\n", "the log")
+    assert podman("healthcheck", "run", c).rc == 1
+    podman.ok("exec", c, "touch", "/ok")
+    assert podman("healthcheck", "run", c).rc == 0
+    podman.ok("restart", "-t", "20", c)
+    wait_for(lambda: podman.ok("logs", c).out == "said\nsaid\n", "the log after the restart")
+    podman.ok("stats", "--no-stream", "--no-reset", c)
+    podman.ok("rm", "-f", "-t", "0", c)
+
+
+def test_checkpoint_and_restore(podman, nothing_left):
+    need_checkpoint()
+    c = podman.ok("run", "-d", "--network=none", IMAGE, "sh", "-c",
+                  "n=0; while :; do n=$((n+1)); echo $n >/n; sleep 0.1; done").out.strip()
+    nothing_left.add(c)
+
+    def count():
+        return int(podman.ok("exec", c, "cat", "/n").out or 0)
+    wait_for(lambda: count() > 3, "the program to count")
+    podman.ok("container", "checkpoint", c)
+    podman.ok("container", "restore", c)
+    wait_for(lambda: count() > 4, "the program to go on counting")
     podman.ok("rm", "-f", "-t", "0", c)
 
 
