@@ -93,7 +93,7 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 					   F(U64, rlimit.soft, "soft"),
 					   F(U64, rlimit.hard, "hard")) },
 	[STEP_PRIVATE] = { "private", NO_FIELDS },
-	[STEP_SYNC] = { "sync", NUM_FIELD("phase") },
+	[STEP_SYNC] = { "sync", NUM_FIELD("runs") },
 	[STEP_SETNS] = { "setns", FIELDS(F(SLOT, setns.slot, "slot"), F(HEX32, setns.flags, "flags")) },
 	[STEP_UNSHARE] = { "unshare", FIELDS(F(HEX64, num.value, "flags")) },
 	[STEP_BECOME_ROOT] = { "become-root", NO_FIELDS },
