@@ -13,6 +13,7 @@ struct cli {
 	const char *root; /* absolute */
 	bool rootless; /* a cgroup that can't be had is no error */
 	enum cg_manager cgroup_manager;
+	const char *criu; /* the program; NULL: "criu" from PATH */
 	const struct command *command;
 	const struct opt *options; /* the ones in front of the subcommand */
 	struct json_out *describe; /* not NULL: tell your options and do nothing */
@@ -100,6 +101,8 @@ int cmd_pause(struct cli *c, int argc, char **argv);
 int cmd_resume(struct cli *c, int argc, char **argv);
 int cmd_update(struct cli *c, int argc, char **argv);
 int cmd_events(struct cli *c, int argc, char **argv);
+int cmd_checkpoint(struct cli *c, int argc, char **argv);
+int cmd_restore(struct cli *c, int argc, char **argv);
 int cmd_mounts(struct cli *c, int argc, char **argv);
 int cmd_plan(struct cli *c, int argc, char **argv);
 int cmd_doctor(struct cli *c, int argc, char **argv);

@@ -11,8 +11,23 @@
 
 #include <seccomp.h>
 
+enum { MAX_NOTES = 3 };
+
+/* Engines look for runc's and crun's names of it. CRIU itself is looked for when it is needed. */
+static void add_checkpoint(struct oci_features *f, struct oci_pair notes[MAX_NOTES])
+{
+	static char runc[] = "org.opencontainers.runc.checkpoint.enabled";
+	static char crun[] = "run.oci.crun.checkpoint.enabled", yes[] = "true";
+
+	notes[f->annotations_count++] = (struct oci_pair){ .key = runc, .value = yes };
+	notes[f->annotations_count++] = (struct oci_pair){ .key = crun, .value = yes };
+}
+
+/* Values of these say which systemd properties a unit gets, which file CRIU reads. */
+static const char *const unsafe_annotations[] = { "org.systemd.property.", "org.criu.config", NULL };
+
 static int fill(struct cli *c, const struct host_facts *h, struct oci_features *f,
-		struct oci_pair notes[2], struct err *e)
+		struct oci_pair notes[MAX_NOTES], struct err *e)
 {
 	const struct scmp_version *v = seccomp_version();
 	char **caps = cred_names(&c->arena, h->cap_last);
@@ -43,6 +58,7 @@ static int fill(struct cli *c, const struct host_facts *h, struct oci_features *
 		.memory_policy_flags = sched_mempolicy_flags,
 		.net_devices = true,
 		.annotations = notes,
+		.unsafe_annotations = unsafe_annotations,
 	};
 	if (v) {
 		notes[0].key = arena_strdup(&c->arena, "io.github.seccomp.libseccomp.version");
@@ -51,6 +67,7 @@ static int fill(struct cli *c, const struct host_facts *h, struct oci_features *
 			return err_oom(e);
 		f->annotations_count = 1;
 	}
+	add_checkpoint(f, notes);
 	return 0;
 }
 
@@ -61,7 +78,7 @@ int cmd_features(struct cli *c, int argc, char **argv)
 	AUTO_BUF struct buf out = { 0 };
 	struct json_out json = { .b = &out, .pretty = true };
 	struct oci_features f;
-	struct oci_pair notes[2];
+	struct oci_pair notes[MAX_NOTES];
 	struct opt_args args;
 	struct err e = { 0 };
 	int r;

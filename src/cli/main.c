@@ -19,6 +19,8 @@ const struct command cli_commands[] = {
 	{ "resume", cmd_resume, "ID", "let a paused container go on" },
 	{ "update", cmd_update, "[options] ID", "change the limits of a container" },
 	{ "events", cmd_events, "[options] ID", "tell of memory running out, and usage, as JSON" },
+	{ "checkpoint", cmd_checkpoint, "[options] ID", "write a running container to files" },
+	{ "restore", cmd_restore, "[options] ID", "bring a container back from files" },
 	{ "mounts", cmd_mounts, "add|remove ID FILE", "mount into a running container, or unmount" },
 	{ "list", cmd_list, "[options]", "list the containers below --root" },
 	{ "exec", cmd_exec, "[options] ID COMMAND [ARGUMENT...] | -p FILE ID",
@@ -54,7 +56,7 @@ static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTION
 		  "cgroupfs (default), systemd or disabled" },
 		{ "rootless", 0, OPT_STR, &g->rootless, "WHEN",
 		  "do without cgroups that can't be had: true, false or auto" },
-		{ "criu", 0, OPT_STR, &g->criu, NULL, "" },
+		{ "criu", 0, OPT_STR, &g->criu, "PROGRAM", "in place of criu, for checkpoint and restore" },
 		{ "version", 'v', OPT_FLAG, &g->version, OPT_SHOWN, "print the version" },
 		{ .type = OPT_END },
 	};
@@ -114,6 +116,7 @@ static int apply_options(struct cli *c, const struct global_options *g, struct e
 {
 	int r;
 
+	c->criu = g->criu && *g->criu ? g->criu : NULL;
 	c->log.debug = g->debug;
 	r = log_set_level(&c->log, g->log_level, e);
 	if (r == 0)

@@ -51,6 +51,7 @@ struct ctr {
 	bool unit_user; /* of the user's service manager */
 	struct oci_pair *annotations;
 	size_t annotations_count;
+	char *stdio[3]; /* what its fds 0 to 2 were when it began, as /proc names it; NULL: unknown */
 	bool created_done; /* create ran to its end; false after a crash on the way */
 	bool own_pid_ns; /* killing the first process kills all */
 	bool poststart, poststop; /* config.json has such hooks */

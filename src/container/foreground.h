@@ -9,7 +9,7 @@
 
 /*
  * Waiting for a process that we started: signals go to it, the terminal is relayed, its
- * exit status becomes ours. Private to container/.
+ * exit status becomes ours. For container/ and checkpoint/.
  */
 struct foreground {
 	int signal_fd;

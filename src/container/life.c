@@ -55,6 +55,11 @@ const char *life_refusal(enum life_op op, enum ctr_status st)
 			[CTR_CREATING] = "container not running",
 			[CTR_STOPPED] = "container not running",
 		},
+		[LIFE_CHECKPOINT] = {
+			[CTR_CREATING] = "Container cannot be checkpointed in creating state",
+			[CTR_CREATED] = "Container cannot be checkpointed in created state",
+			[CTR_STOPPED] = "Container cannot be checkpointed in stopped state",
+		},
 	};
 
 	return table[op][st];

@@ -44,6 +44,10 @@ int state_encode(const struct ctr *c, struct buf *out, struct err *e)
 		jo_str(&o, "systemdUnit", c->unit);
 		jo_bool(&o, "systemdUser", c->unit_user);
 	}
+	jo_open(&o, "stdio", '[');
+	for (size_t i = 0; i < ARRAY_LEN(c->stdio); i++)
+		jo_str(&o, NULL, c->stdio[i] ? c->stdio[i] : "");
+	jo_close(&o, ']');
 	jo_open(&o, "annotations", '{');
 	for (size_t i = 0; i < c->annotations_count; i++)
 		jo_str(&o, c->annotations[i].key, c->annotations[i].value);
@@ -168,6 +172,24 @@ static void get_unit(struct reader *rd, struct ctr *c)
 		fault(rd, "systemdUnit", "the name of a scope or slice");
 }
 
+/* Absent: whoever wrote it did not know. */
+static void get_stdio(struct reader *rd, struct ctr *c)
+{
+	struct json *n = json_get(rd->doc, "stdio");
+
+	if (!n)
+		return;
+	if (json_type(n) != JSON_ARRAY || json_len(n) != ARRAY_LEN(c->stdio)) {
+		fault(rd, "stdio", "an array of three strings");
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(c->stdio); i++) {
+		c->stdio[i] = copy_string(rd, "stdio", json_at(n, i));
+		if (c->stdio[i] && !*c->stdio[i])
+			c->stdio[i] = NULL;
+	}
+}
+
 struct annotation_arg {
 	struct reader *rd;
 	struct ctr *c;
@@ -252,6 +274,7 @@ int state_decode(const char *text, size_t len, struct ctr *c, struct err *e)
 	get_cgroups(&rd, c);
 	get_rdt(&rd, c);
 	get_unit(&rd, c);
+	get_stdio(&rd, c);
 	get_annotations(&rd, c);
 	return rd.r;
 }

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 /*
- * The files behind struct ctr. Private to container/. Names below the store are used with
+ * The files behind struct ctr. For container/ and checkpoint/. Names below the store are used with
  * an fd of the directory, so that a store that is moved or replaced can't mix two of them.
  */
 

@@ -9,7 +9,7 @@
 
 /*
  * The relay between our stdin and stdout and the outer end of a container's terminal.
- * Bytes pass unchanged. Private to container/.
+ * Bytes pass unchanged. For container/ and checkpoint/.
  */
 struct relay_dir {
 	int from, to;

@@ -198,13 +198,14 @@ static int process(struct compiler *c, struct err *e)
 	return r < 0 ? r : compile_process(&x, c->p, e);
 }
 
-static int rootfs_path(struct compiler *c, struct err *e)
+int compile_rootfs_path(const struct oci_spec *s, const char *bundle, struct launch_info *ret,
+			struct err *e)
 {
-	const char *path = c->s->root->path;
+	const char *path = s->root->path;
 
-	c->info->rootfs = *path == '/' ? arena_strdup(&c->info->arena, path)
-				       : arena_printf(&c->info->arena, "%s/%s", c->o->bundle, path);
-	return c->info->rootfs ? 0 : err_oom(e);
+	ret->rootfs = *path == '/' ? arena_strdup(&ret->arena, path)
+				   : arena_printf(&ret->arena, "%s/%s", bundle, path);
+	return ret->rootfs ? 0 : err_oom(e);
 }
 
 void compile_session(const struct oci_process *pr, bool no_new_keyring, const char *id,
@@ -245,7 +246,7 @@ int launch_compile(const struct oci_spec *s, const struct host_facts *h,
 	p->keep_fds = 3 + o->preserve_fds;
 	credentials(&c);
 	ret->namespaces = ns_flags(s);
-	r = rootfs_path(&c, e);
+	r = compile_rootfs_path(s, o->bundle, ret, e);
 	if (r == 0)
 		r = cgroups(&c, e);
 	if (r == 0)

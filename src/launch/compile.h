@@ -14,6 +14,10 @@
 void compile_session(const struct oci_process *pr, bool no_new_keyring, const char *id,
 		     struct plan *p);
 
+/** compile_rootfs_path - set @ret->rootfs; Return: 0 or -ENOMEM */
+int compile_rootfs_path(const struct oci_spec *s, const char *bundle, struct launch_info *ret,
+			struct err *e);
+
 /* What the end of every plan depends on. All borrowed. */
 struct compile_end {
 	const struct oci_process *pr;

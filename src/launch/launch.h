@@ -103,6 +103,36 @@ int launch_compile_mounts(const struct oci_spec *s, const struct host_facts *h,
 			  struct err *e);
 
 /**
+ * launch_compile_restore - what surrounds a container that CRIU brings back: cgroups, resctrl
+ *
+ * The plan starts no process: perform it with launch_place.
+ * Return: as launch_compile.
+ */
+int launch_compile_restore(const struct oci_spec *s, const struct host_facts *h,
+			   const struct launch_options *o, struct plan *p, struct launch_info *ret,
+			   struct err *e);
+
+/**
+ * launch_compile_root - do to the root what create does, in a mount namespace nobody keeps
+ *
+ * What stays are the directories and files that mounts lie on. The plan runs no program, as that
+ * of launch_compile_mounts.
+ * Return: as launch_compile.
+ */
+int launch_compile_root(const struct oci_spec *s, const struct host_facts *h,
+			const struct launch_options *o, struct plan *p, struct err *e);
+
+/**
+ * launch_outside_mounts - the mounts of a plan that show something of the host
+ * @p:   not yet run
+ * @ret: key: path in the container; value: path on the host. @a owns them
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int launch_outside_mounts(const struct plan *p, struct arena *a, struct oci_pair **ret,
+			  size_t *ret_count, struct err *e);
+
+/**
  * launch_run_hooks - run the hooks of one kind on the host (poststart, poststop)
  * @status: "running", "stopped"
  * @pid:    for the state on stdin; 0: left out
@@ -153,6 +183,14 @@ struct launch {
  * Return: 0, or the error of the step that failed, wrapped with what it was about.
  */
 int launch_begin(struct plan *p, struct launch *ret, struct err *e);
+
+/**
+ * launch_place - perform HOST, PLACE and COMMIT round a process that is there already
+ *
+ * On failure everything done is undone.
+ * Return: 0, or the error of the step that failed.
+ */
+int launch_place(struct plan *p, pid_t pid, struct err *e);
 
 /**
  * launch_release - let the islander go on: to the gate, or through ENTER to the program

@@ -302,6 +302,24 @@ int launch_begin(struct plan *p, struct launch *ret, struct err *e)
 	return r;
 }
 
+int launch_place(struct plan *p, pid_t pid, struct err *e)
+{
+	AUTO_LAUNCH struct launch l = { .plan = p, .pidfd = -EBADF, .console_fd = -EBADF,
+					.sock = -EBADF, .proc_fd = -EBADF };
+	int r = prepare(&l, e);
+
+	l.pid = pid;
+	if (r == 0)
+		r = run_phase(&l, PHASE_HOST, e);
+	if (r == 0)
+		r = run_phase(&l, PHASE_PLACE, e);
+	if (r == 0)
+		r = run_phase(&l, PHASE_COMMIT, e);
+	if (r < 0)
+		host_undo(&l);
+	return r;
+}
+
 int launch_release(struct launch *l, struct err *e)
 {
 	int r = chan_send(l->sock, &(struct msg){ .kind = MSG_GO, .value = l->pid }, -1);

@@ -8,6 +8,7 @@
  * schema/config-schema.json of opencontainers/runtime-spec. T is the struct that a
  * table fills.
  */
+/* clang-format off: tables */
 #define ROW(k, t, field, ...) { .key = k, .type = t, .offset = offsetof(T, field), ##__VA_ARGS__ }
 #define BOOL(k, field) ROW(k, OCI_ROW_BOOL, field)
 #define OPT_BOOL(k, field) ROW(k, OCI_ROW_OPT_BOOL, field)

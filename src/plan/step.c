@@ -3,6 +3,7 @@
 
 #include "base/auto.h"
 
+/* clang-format off: tables */
 #define F(type, member, name) { name, FIELD_##type, offsetof(struct step, u.member) }
 #define FIELDS(...) (const struct step_field[]){ __VA_ARGS__, { NULL, FIELD_END, 0 } }
 #define NO_FIELDS ((const struct step_field[]){ { NULL, FIELD_END, 0 } })
@@ -152,6 +153,8 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 	[STEP_EXEC] = { "exec", EXEC_FIELDS },
 	[STEP_LEAVE] = { "leave", NO_FIELDS },
 };
+
+/* clang-format on */
 
 const struct step_desc *step_describe(unsigned int kind)
 {

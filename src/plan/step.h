@@ -36,6 +36,7 @@ struct ref {
 /* A slot number names an fd that the planner opens and both programs may use. */
 #define SLOT_NONE 0xffffffffU
 
+/* clang-format off: one line a kind, its meaning in a column */
 enum step_kind {
 	STEP_NONE,
 	/* PHASE_HOST */
@@ -113,6 +114,7 @@ enum step_kind {
 	STEP_LEAVE,	      /* none:   in place of EXEC: nothing was to be run */
 	STEP_KIND_COUNT
 };
+/* clang-format on */
 
 enum mount_flag {
 	MOUNT_RECURSIVE = 1 << 0,	/* rbind */

@@ -71,7 +71,7 @@ class Engine:
         self.base.chmod(0o711)
         self.env = dict(os.environ)
         self.daemons = []
-        self.strays = [d for d in STRAYS if not os.path.exists(d)]
+        self.strays = [d for d in STRAYS if d.startswith("/run/") or not os.path.exists(d)]
         self.calls = self.base / "calls"
         self.recorder = self.base / "cay-recorded"
         self.recorder.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{self.calls}\nexec {CAY} "$@"\n')

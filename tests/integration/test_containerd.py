@@ -403,7 +403,6 @@ def test_deleting_twice_is_no_error(containerd):
 def test_checkpoint_and_restore(containerd):
     need_checkpoint()
     containerd.calls.unlink(missing_ok=True)
-    # The namespaces need a program without a terminal and without anything that criu can't carry.
     id, _ = containerd.background("sh", "-c", "n=0; while :; do n=$((n+1)); echo $n >/n; sleep 0.1; done",
                                   runtime=containerd.recorder)
 

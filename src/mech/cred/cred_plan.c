@@ -78,23 +78,21 @@ static const char *env_value(const struct oci_process *pr, const char *name)
 static int plan_env(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
 		    enum phase phase, struct ref *ret, struct err *e)
 {
-	AUTO_FREE char **env = NULL;
-	size_t n = 0, extra = 0;
-
 	static char home[] = "HOME=";
+	AUTO_BUF struct buf list = { 0 };
+	char *entry = home;
 
-	while (c->extra_env && c->extra_env[extra])
-		extra++;
-	env = calloc(pr->env.count + extra + 2, sizeof(*env));
-	if (!env)
-		return err_oom(e);
 	for (size_t i = 0; i < pr->env.count; i++)
-		env[n++] = pr->env.list[i];
-	for (size_t i = 0; i < extra; i++)
-		env[n++] = c->extra_env[i];
+		buf_add(&list, &pr->env.list[i], sizeof(char *));
+	for (char *const *extra = c->extra_env; extra && *extra; extra++)
+		buf_add(&list, extra, sizeof(char *));
 	if (!env_value(pr, "HOME"))
-		env[n++] = home;
-	*ret = plan_list_n(p, phase, env, n);
+		buf_add(&list, &entry, sizeof(char *));
+	if (list.failed)
+		return err_oom(e);
+	/* No entries at all is an empty list, not an absent one. */
+	*ret = plan_list_n(p, phase, list.len ? (char *const *)(const void *)list.data : &entry,
+			   list.len / sizeof(char *));
 	return 0;
 }
 

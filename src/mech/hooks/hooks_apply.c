@@ -195,7 +195,8 @@ int hooks_apply(const struct plan_view *v, const struct step *s, pid_t pid, stru
 		(void)snprintf(number, sizeof(number), "%d", pid);
 	sigemptyset(&pipe_only);
 	sigaddset(&pipe_only, SIGPIPE);
-	(void)sigprocmask(SIG_BLOCK, &pipe_only, &before);
+	if (sigprocmask(SIG_BLOCK, &pipe_only, &before) < 0)
+		return err_sys(e, errno, "signal mask");
 	r = start(v, s, &k, e);
 	if (r == 0)
 		r = verdict(s, path, &k, attend(&k, s->u.hook.timeout_s), e);
