@@ -64,7 +64,10 @@ bench: $(BUILD)/cay
 	@tools/deps.sh bench
 	@bench/cold.sh $(BUILD)/cay
 
-install: $(BUILD)/cay
+# The prefix is part of the program (where its helpers are), so a new one builds it anew.
+install: $(BUILD)/build.ninja
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@ninja -C $(BUILD) --quiet
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild --quiet
 
 clean:

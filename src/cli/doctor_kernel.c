@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/doctor.h"
 
+#include "base/parse.h"
 #include "sys/syscalls.h"
 
 #include <linux/landlock.h>
@@ -23,13 +24,28 @@
 
 enum { NEED_MAJOR = 5, NEED_MINOR = 12 };
 
+/* The number at the start of *@text; *@text moves behind it and one separator. */
+static bool leading_number(const char **text, uint64_t *ret)
+{
+	char digits[24];
+	size_t n = strspn(*text, "0123456789");
+
+	if (n >= sizeof(digits))
+		return false;
+	memcpy(digits, *text, n);
+	digits[n] = '\0';
+	*text += n + ((*text)[n] != '\0');
+	return parse_u64(digits, ret) == 0;
+}
+
 static void check_version(struct doctor *d)
 {
-	unsigned int major = 0, minor = 0;
+	uint64_t major = 0, minor = 0;
 	struct utsname u;
+	const char *at = u.release;
 	bool ok;
 
-	if (uname(&u) < 0 || sscanf(u.release, "%5u.%5u", &major, &minor) != 2)
+	if (uname(&u) < 0 || !leading_number(&at, &major) || !leading_number(&at, &minor))
 		(void)snprintf(u.release, sizeof(u.release), "unknown");
 	ok = major > NEED_MAJOR || (major == NEED_MAJOR && minor >= NEED_MINOR);
 	doctor_note(d, "kernel", ok ? HEALTH_OK : HEALTH_MISSING,
@@ -204,8 +220,8 @@ static void check_bpf_lsm(struct doctor *d)
 static void check_ping(struct doctor *d)
 {
 	const char *range = doctor_read(d, "/proc/sys/net/ipv4/ping_group_range");
-	unsigned long lo = 1, hi = 0;
-	bool known = range && sscanf(range, "%20lu %20lu", &lo, &hi) == 2;
+	uint64_t lo = 1, hi = 0;
+	bool known = range && leading_number(&range, &lo) && leading_number(&range, &hi);
 	bool ok = known && lo <= hi;
 
 	doctor_note(d, "unprivileged ping", ok ? HEALTH_OK : HEALTH_LIMITED,

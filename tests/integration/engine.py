@@ -16,8 +16,8 @@ import subprocess
 import tarfile
 import time
 
-from harness import (CAY, CGROUP_ROOT, IS_RUNC, TMP, make_root, need, need_root, inits_zombie, our_cgroups, our_mounts, read,
-                     run, skip, wait_for)
+from harness import (CAY, CGROUP_ROOT, IS_RUNC, TMP, inits_zombie, make_root, need, need_root, our_cgroups,
+                     our_mounts, read, run, skip, wait_for)
 
 # An emulated machine is slow, and what was compared with runc elsewhere need not be again.
 EMULATED = os.environ.get("CAY_EMULATED") == "1"
@@ -56,7 +56,8 @@ def write_archive(path, config=None):
 
 def our_processes(token):
     """By what we gave them. Mount tables tell nothing here: everybody's new one copies ours."""
-    return [int(d) for d in os.listdir("/proc") if d.isdigit() and int(d) != os.getpid() and not inits_zombie(f"/proc/{d}")
+    return [int(d) for d in os.listdir("/proc")
+            if d.isdigit() and int(d) != os.getpid() and not inits_zombie(f"/proc/{d}")
             and any(token.encode() in read(f"/proc/{d}/{f}") for f in ("cmdline", "environ", "cgroup"))]
 
 
@@ -118,7 +119,8 @@ class Engine:
                     return True
                 pid = int((read(f"/proc/{pid}/stat").rpartition(b")")[2].split() or [0, 0])[1])
             return False
-        return [(p, read(f"/proc/{p}/cmdline").replace(b"\0", b" ")) for p in our_processes(self.token) if not of_daemon(p)]
+        return [(p, read(f"/proc/{p}/cmdline").replace(b"\0", b" "))
+                for p in our_processes(self.token) if not of_daemon(p)]
 
     def check_quiet(self, state, mounts):
         """Between two tests: no process, cgroup, mount or state of a container."""

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -233,6 +234,17 @@ static int forks(int argc, char **argv)
 	return 0;
 }
 
+/* Hold a lock on FILE, which holds a byte once it is held, and wait. */
+static int hold_lock(int argc, char **argv)
+{
+	int fd = open(argv[2], O_RDWR | O_CREAT, 0644);
+
+	(void)argc;
+	if (fd < 0 || flock(fd, LOCK_EX) < 0 || write(fd, "x", 1) != 1)
+		return 1;
+	return pause();
+}
+
 static const struct {
 	const char *name;
 	int (*plain)(void);
@@ -255,6 +267,7 @@ static const struct {
 	{ "sigs", sigs, NULL },
 	{ "memory", NULL, memory },
 	{ "fork", NULL, forks },
+	{ "lock", NULL, hold_lock },
 };
 
 int main(int argc, char **argv)

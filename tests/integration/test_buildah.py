@@ -23,7 +23,8 @@ class Buildah(Engine):
 
     def argv(self, *args):
         command, *rest = args
-        policy = ["--signature-policy", self.base / "policy.json"] if command in ("pull", "from", "build", "commit") else []
+        policy = ["--signature-policy", self.base / "policy.json"] \
+            if command in ("pull", "from", "build", "commit") else []
         return ["buildah", "--root", self.base / "root", "--runroot", self.base / "run", "--storage-driver=overlay",
                 command, *policy, *rest]
 
@@ -122,18 +123,21 @@ def test_volume(buildah, working):
 def test_what_is_inside_is_the_same_as_under_runc(buildah, working):
     r = both(buildah, "--hostname", "h", working, "sh", "-c",
              "grep -E 'Cap|NoNew|Seccomp|Umask|Groups' /proc/self/status; probe rlimits; env | sort; pwd; "
-             "ls -l /dev | grep -v total; ls /proc/self/fd | wc -l; cut -d ' ' -f 5 /proc/self/mountinfo | grep -v unified | sort")
+             "ls -l /dev | grep -v total; ls /proc/self/fd | wc -l; "
+             "cut -d ' ' -f 5 /proc/self/mountinfo | grep -v unified | sort")
     assert r.rc == 0, r
 
 
 def test_capabilities(buildah, working):
-    r = both(buildah, "--cap-drop", "CAP_CHOWN", "--cap-add", "CAP_NET_ADMIN", working, "grep", "CapEff", "/proc/self/status")
+    r = both(buildah, "--cap-drop", "CAP_CHOWN", "--cap-add", "CAP_NET_ADMIN", working,
+             "grep", "CapEff", "/proc/self/status")
     assert int(r.out.split()[1], 16) & (cap_mask("CHOWN", "NET_ADMIN")) == cap_mask("NET_ADMIN"), r
 
 
 def test_a_memory_limit(buildah):
     c = buildah.start("--memory", "64m")
-    r = both(buildah, c, "sh", "-c", "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null")
+    r = both(buildah, c, "sh", "-c",
+             "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null")
     buildah.ok("rm", c)
     assert r.out.split() == [str(64 << 20)], r
 

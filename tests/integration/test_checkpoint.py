@@ -579,9 +579,8 @@ def test_pages_go_to_a_page_server(criu, cay, counter):
 
 
 def test_a_dump_that_can_not_be_leaves_it_running(criu, cay, bundle):
-    bundle.sh("exec 9>/tmp/lock; flock -n 9 && touch /tmp/held; sleep 1000")
-    id = cay.start(bundle)
-    wait_for((bundle.rootfs / "tmp" / "held").exists, "the lock")
+    id = cay.start(bundle.args("probe", "lock", "/tmp/lock"))
+    wait_for(lambda: read(bundle.rootfs / "tmp" / "lock"), "the lock")
     line = cay.error_line(cay("checkpoint", "--image-path", criu, id))
     assert "criu failed: type DUMP" in line and "Error (" in line and str(criu / "dump.log") in line
     assert cay.status(id) == "running"

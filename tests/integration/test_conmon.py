@@ -104,8 +104,8 @@ class Conmon:
         self.cay.count += 1
         spec = self.dir / f"{name}.json"
         spec.write_text(json.dumps({**self.bundle.process, **process}))
-        lines = self.spawn([*self.common(id), "-b", self.bundle.path, "-e", "-l", self.log(name), "-p", self.dir / f"{name}.pid",
-                            "--exec-process-spec", spec, *options])
+        lines = self.spawn([*self.common(id), "-b", self.bundle.path, "-e", "-l", self.log(name),
+                            "-p", self.dir / f"{name}.pid", "--exec-process-spec", spec, *options])
         return lines, name
 
     def exec_sync(self, id, process, *options):

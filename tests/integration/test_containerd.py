@@ -55,12 +55,16 @@ address = "{self.address}"
         self.number += 1
         return f"{self.token}-{self.number}"
 
-    def exec(self, name):
-        return ("--exec-id", f"{self.token}-{name}")
+    def exec(self, name, *options):
+        return ["tasks", "exec", *self.fifos, *self.exec_id(name), *options]
+
+    def exec_id(self, name):
+        return ["--exec-id", f"{self.token}-{name}"]
 
     def run_args(self, *options, runtime=None, id=None, command=("sh",), keep=False):
-        return ["run", *([] if keep else ["--rm"]), "--runtime", "io.containerd.runc.v2", "--runc-binary", runtime or CAY,
-                "--runc-root", self.base / "runc", *self.fifos, *options, IMAGE, id or self.id(), *command]
+        return ["run", *([] if keep else ["--rm"]), "--runtime", "io.containerd.runc.v2",
+                "--runc-binary", runtime or CAY, "--runc-root", self.base / "runc", *self.fifos, *options,
+                IMAGE, id or self.id(), *command]
 
     def run(self, *command, options=(), runtime=None, **kw):
         return self(*self.run_args(*options, runtime=runtime, command=command), **kw)
@@ -147,8 +151,9 @@ def test_environment(containerd):
 
 
 def test_what_is_inside_is_the_same_as_under_runc(containerd):
-    both(containerd, "sh", "-c", "grep -E 'Cap|NoNew|Seccomp|Umask|Groups' /proc/self/status; probe rlimits; env | sort; pwd; "
-         "hostname; ls -l /dev | grep -v total; cat /proc/self/oom_score_adj; ls /proc/self/fd | wc -l",
+    both(containerd, "sh", "-c",
+         "grep -E 'Cap|NoNew|Seccomp|Umask|Groups' /proc/self/status; probe rlimits; env | sort; pwd; hostname; "
+         "ls -l /dev | grep -v total; cat /proc/self/oom_score_adj; ls /proc/self/fd | wc -l",
          options=("--seccomp",))
 
 
@@ -172,7 +177,7 @@ def test_a_volume(containerd):
 
 def test_user_and_directory(containerd):
     id, _ = containerd.background(options=("--cwd", "/tmp"))
-    r = containerd.ok("tasks", "exec", *containerd.fifos, *containerd.exec("e1"), "--user", "1000:1000", id, "sh", "-c", "id -u; id -g; pwd")
+    r = containerd.ok(*containerd.exec("e1", "--user", "1000:1000"), id, "sh", "-c", "id -u; id -g; pwd")
     assert r.out.split() == ["1000", "1000", "/tmp"]
     containerd.remove(id)
 
@@ -199,10 +204,10 @@ def test_an_interactive_terminal(containerd):
 
 def test_exec(containerd):
     id, _ = containerd.background()
-    r = containerd("tasks", "exec", *containerd.fifos, *containerd.exec("e1"), "--cwd", "/tmp", id, "sh", "-c", "pwd; read x; echo $x; exit 5",
+    r = containerd(*containerd.exec("e1", "--cwd", "/tmp"), id, "sh", "-c", "pwd; read x; echo $x; exit 5",
                    input="in\n")
     assert (r.rc, r.out) == (5, "/tmp\nin\n"), r
-    rc, out = run_pty(containerd.argv("tasks", "exec", *containerd.fifos, *containerd.exec("e2"), "-t", id, "probe", "tty"),
+    rc, out = run_pty(containerd.argv(*containerd.exec("e2", "-t"), id, "probe", "tty"),
                       env=containerd.env, timeout=SLOW)
     assert rc == 0 and "isatty 1 1 1" in out and "session 1" in out, out
     containerd.remove(id)
@@ -210,7 +215,7 @@ def test_exec(containerd):
 
 def test_exec_of_what_is_not_there_says_so_as_under_runc(containerd):
     id, _ = containerd.background()
-    r = containerd("tasks", "exec", *containerd.fifos, *containerd.exec("e1"), id, "nosuch")
+    r = containerd(*containerd.exec("e1"), id, "nosuch")
     assert r.rc != 0 and "executable file" in r.err and "not found in $PATH" in r.err, r
     assert "OCI runtime exec failed" in r.err, r  # containerd found our message in the JSON log
     containerd.remove(id)
@@ -224,20 +229,24 @@ def test_a_failed_start_says_why(containerd):
 
 def test_detached_exec_and_ps(containerd):
     id, pid = containerd.background()
-    containerd.ok("tasks", "exec", *containerd.fifos, *containerd.exec("e1"), "-d", id, "sleep", "999")
+    containerd.ok(*containerd.exec("e1", "-d"), id, "sleep", "999")
     rows = [ln.split() for ln in containerd.ok("tasks", "ps", id).out.splitlines()[1:]]
     assert str(pid) in [r[0] for r in rows] and len(rows) == 2, rows
     assert [r for r in rows if "e1" in " ".join(r)], rows
     other = next(int(r[0]) for r in rows if r[0] != str(pid))
-    containerd.ok("tasks", "kill", *containerd.exec("e1"), "-s", "SIGKILL", id)
+    containerd.ok("tasks", "kill", *containerd.exec_id("e1"), "-s", "SIGKILL", id)
     wait_for(lambda: not os.path.exists(f"/proc/{other}"), "the exec to end")
     containerd.remove(id)
 
 
 def test_a_signal_reaches_the_program(containerd):
     id, _ = containerd.background("sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.1; done")
-    wait_for(lambda: containerd.ok("tasks", "exec", *containerd.fifos, *containerd.exec("e1"), id, "grep", "SigCgt", "/proc/1/status").out.split()[1]
-             != "0000000000000000", "the trap")
+    numbers = itertools.count()
+
+    def caught():
+        r = containerd.ok(*containerd.exec(f"n{next(numbers)}"), id, "grep", "SigCgt", "/proc/1/status")
+        return int(r.out.split()[1], 16)
+    wait_for(caught, "the trap")
     containerd.ok("tasks", "kill", id)
     containerd.wait_status(id, "STOPPED")
     assert "non-zero exit code 9\n" in unquoted(containerd.ok("tasks", "delete", id).err)
@@ -258,11 +267,11 @@ def test_pause_and_resume(containerd):
     id, pid = containerd.background()
     containerd.ok("tasks", "pause", id)
     assert containerd.status(id) == "PAUSED"
-    r = containerd("tasks", "exec", *containerd.fifos, *containerd.exec("e1"), id, "true")
+    r = containerd(*containerd.exec("e1"), id, "true")
     assert r.rc != 0, r
     containerd.ok("tasks", "resume", id)
     assert containerd.status(id) == "RUNNING"
-    containerd.ok("tasks", "exec", *containerd.fifos, *containerd.exec("e2"), id, "true")
+    containerd.ok(*containerd.exec("e2"), id, "true")
     containerd.remove(id)
 
 
@@ -370,7 +379,7 @@ def test_the_calls_are_those_that_containerd_is_known_for(containerd):
     """What the tests above rest on: the options are really given in this form, and none is refused."""
     containerd.calls.unlink(missing_ok=True)
     id, _ = containerd.background(runtime=containerd.recorder)
-    containerd.ok("tasks", "exec", *containerd.fifos, *containerd.exec("e1"), id, "true")
+    containerd.ok(*containerd.exec("e1"), id, "true")
     containerd.ok("tasks", "ps", id)
     containerd.ok("tasks", "kill", "--all", "-s", "SIGKILL", id)
     containerd.wait_status(id, "STOPPED")
@@ -407,7 +416,7 @@ def test_checkpoint_and_restore(containerd):
                                   runtime=containerd.recorder)
 
     def count():
-        r = containerd("tasks", "exec", *containerd.fifos, *containerd.exec(f"n{next(numbers)}"), id, "cat", "/n")
+        r = containerd(*containerd.exec(f"n{next(numbers)}"), id, "cat", "/n")
         return int(r.out) if r.rc == 0 and r.out.strip() else 0
     numbers = itertools.count()
     wait_for(lambda: count() > 3, "the program to count")
@@ -415,8 +424,9 @@ def test_checkpoint_and_restore(containerd):
     containerd.ok("containers", "checkpoint", "--task", "--rw", "--image", id, image)
     before = count()
     containerd.remove(id)
-    p = subprocess.Popen(containerd.argv("containers", "restore", "--rw", "--live", id, image), stdin=subprocess.DEVNULL,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=containerd.env)
+    p = subprocess.Popen(containerd.argv("containers", "restore", "--rw", "--live", id, image),
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                         env=containerd.env)
     try:
         wait_for(lambda: containerd.status(id) == "RUNNING", "the restored task", SLOW)
         wait_for(lambda: count() > max(before, 3) - 1, "the program to go on counting")

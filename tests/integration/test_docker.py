@@ -33,7 +33,8 @@ class Docker(Engine):
         (b / "daemon.json").write_text(json.dumps({"deprecated-key-path": str(b / "key.json")}))
         self.daemon("dockerd", "--config-file", b / "daemon.json", "--iptables=false", "--ip6tables=false",
                     "--bridge=none", "--ip-forward=false", "--ip-masq=false", "--data-root", b / "root",
-                    "--exec-root", b / "run", "--experimental", "-p", b / "docker.pid", "-H", self.env["DOCKER_HOST"], "-G", "root",
+                    "--exec-root", b / "run", "--experimental",
+                    "-p", b / "docker.pid", "-H", self.env["DOCKER_HOST"], "-G", "root",
                     "--exec-opt", "native.cgroupdriver=cgroupfs", "--storage-driver=overlay2",
                     "--cgroup-parent", f"/{self.token}", "--add-runtime", f"cay={CAY}",
                     "--add-runtime", f"recorded={self.recorder}")
@@ -120,20 +121,23 @@ def test_environment_user_and_directory(docker):
 
 
 def test_a_terminal(docker):
-    rc, out = run_pty([docker.client, *docker.run_args("--rm", "-t", IMAGE, "probe", "tty")], env=docker.env, timeout=SLOW)
+    rc, out = run_pty([docker.client, *docker.run_args("--rm", "-t", IMAGE, "probe", "tty")], env=docker.env,
+                      timeout=SLOW)
     assert rc == 0 and "isatty 1 1 1" in out and "session 1 1" in out, out
 
 
 def test_an_interactive_terminal(docker):
-    rc, out = run_pty([docker.client, *docker.run_args("--rm", "-it", IMAGE, "sh", "-c", "read x; echo got $x; exit 3")],
+    rc, out = run_pty([docker.client, *docker.run_args("--rm", "-it", IMAGE, "sh", "-c",
+                                                "read x; echo got $x; exit 3")],
                       input="hello\n", env=docker.env, timeout=SLOW)
     assert rc == 3 and "got hello" in out, out
 
 
 def test_what_is_inside_is_the_same_as_under_runc(docker):
     both(docker, "--hostname", "h", IMAGE, "sh", "-c",
-         "grep -E 'Cap|NoNew|Seccomp|Umask|Groups' /proc/self/status; probe rlimits; env | sort; pwd; ls -l /dev | grep -v total; "
-         "cat /proc/self/oom_score_adj; ls /proc/sys/kernel | wc -l; ls /proc/self/fd | wc -l; cat /etc/hostname")
+         "grep -E 'Cap|NoNew|Seccomp|Umask|Groups' /proc/self/status; probe rlimits; env | sort; pwd; "
+         "ls -l /dev | grep -v total; cat /proc/self/oom_score_adj; ls /proc/sys/kernel | wc -l; "
+         "ls /proc/self/fd | wc -l; cat /etc/hostname")
 
 
 def test_the_mount_points_are_those_of_runc(docker):
@@ -148,7 +152,8 @@ def test_the_mount_points_are_those_of_runc(docker):
 
 def test_privileged(docker):
     # Docker asks for capabilities that we may not have ourselves; runc fails then, where cay leaves them out.
-    r = docker.run("--privileged", IMAGE, "sh", "-c", "grep -E 'Cap|NoNew|Seccomp' /proc/self/status; probe mkdir /sys/fs/cgroup/x")
+    r = docker.run("--privileged", IMAGE, "sh", "-c",
+                   "grep -E 'Cap|NoNew|Seccomp' /proc/self/status; probe mkdir /sys/fs/cgroup/x")
     assert "Seccomp:\t0" in r.out, r
 
 
@@ -193,7 +198,8 @@ def test_limits_arrive(docker):
 def test_sysctl_ulimit_device_and_capability(docker):
     r = both(docker, "--sysctl", "net.ipv4.ip_unprivileged_port_start=80", "--ulimit", "nofile=100:200",
              "--device", "/dev/null:/dev/nothing", "--cap-drop", "ALL", "--cap-add", "CHOWN", IMAGE, "sh", "-c",
-             "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; ulimit -n; ls /dev/nothing; grep CapEff /proc/self/status")
+             "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; ulimit -n; "
+             "ls /dev/nothing; grep CapEff /proc/self/status")
     assert r.out.split() == ["80", "100", "/dev/nothing", "CapEff:", "0000000000000001"], r
 
 
@@ -203,7 +209,8 @@ COMPARED = {
     "groups": ("--group-add", "5", "--group-add", "1234", "-u", "1000"),
     "masks": ("--security-opt", "systempaths=unconfined"),
     "oom": ("--oom-score-adj", "500", "--memory", "64m", "--memory-reservation", "32m"),
-    "cpu": ("--cpu-shares", "512", "--cpu-period", "50000", "--cpu-quota", "25000", "--cpuset-cpus", "0", "--cpuset-mems", "0"),
+    "cpu": ("--cpu-shares", "512", "--cpu-period", "50000", "--cpu-quota", "25000",
+            "--cpuset-cpus", "0", "--cpuset-mems", "0"),
     "devices": ("--device-cgroup-rule", "c 10:229 rwm", "--device", "/dev/zero:/dev/z:r"),
     "hosts": ("--add-host", "there:10.0.0.1", "--dns", "10.0.0.2", "--domainname", "d", "--hostname", "h"),
     "mounts": ("--mount", "type=tmpfs,dst=/t,tmpfs-size=1m", "--mount", "type=bind,src=/etc/hostname,dst=/f,ro",
@@ -211,7 +218,8 @@ COMPARED = {
     "read-only": ("--read-only", "--tmpfs", "/run"),
 }
 LOOK = """grep -E 'Cap|NoNew|Seccomp|Groups|Cpus_allowed_list|Mems_allowed_list' /proc/self/status
-cat /proc/self/oom_score_adj /etc/hosts /etc/resolv.conf /proc/sys/kernel/domainname; ls /dev; wc -c </proc/keys | grep -c '^0$'
+cat /proc/self/oom_score_adj /etc/hosts /etc/resolv.conf /proc/sys/kernel/domainname; ls /dev
+wc -c </proc/keys | grep -c '^0$'
 probe mkdir /x; echo >/dev/z; dd if=/dev/z of=/dev/null bs=1 count=1; for f in cpu/cpu.shares cpu/cpu.cfs_quota_us
 do cat /sys/fs/cgroup/$f; done; cut -d ' ' -f 5- /proc/self/mountinfo | grep -vE 'cgroup|overlay|^/proc|^/sys' | sort"""
 
@@ -220,7 +228,8 @@ do cat /sys/fs/cgroup/$f; done; cut -d ' ' -f 5- /proc/self/mountinfo | grep -vE
 def test_an_option_does_what_it_does_under_runc(docker, options):
     def plain(r):
         assert r.rc == 0, r
-        return re.sub(r"[0-9a-f]{64}|root/overlay2/[0-9a-f]+|^.*\t[0-9a-f]{12}$", "", r.out + r.err, flags=re.M).splitlines()
+        text = r.out + r.err
+        return re.sub(r"[0-9a-f]{64}|root/overlay2/[0-9a-f]+|^.*\t[0-9a-f]{12}$", "", text, flags=re.M).splitlines()
     args = (*(() if "--hostname" in options else ("--hostname", "h")), *options, IMAGE, "sh", "-c", LOOK)
     got = plain(docker.run(*args))
     if RUNC:
@@ -236,7 +245,8 @@ def test_init_process(docker):
 
 def test_exec(docker):
     c = docker.background()
-    r = docker("exec", "-i", "-u", "1000", "-w", "/tmp", "-e", "A=b", c, "sh", "-c", "id -u; pwd; echo $A; cat; exit 5", input="in\n")
+    r = docker("exec", "-i", "-u", "1000", "-w", "/tmp", "-e", "A=b", c, "sh", "-c",
+               "id -u; pwd; echo $A; cat; exit 5", input="in\n")
     assert (r.rc, r.out.split()) == (5, ["1000", "/tmp", "b", "in"]), r
     assert docker("exec", c, "nosuch").rc == docker("exec", c, "/no/such").rc == NOT_FOUND
     assert docker("exec", c, "/etc/passwd").rc == 126
@@ -270,7 +280,8 @@ def test_stop_and_start_again(docker):
 
 
 def test_kill_with_a_signal(docker):
-    c = docker.background(command=("sh", "-c", "trap 'echo usr1; exit 6' USR1; echo ready; while :; do sleep 0.1; done"))
+    c = docker.background(command=("sh", "-c", "trap 'echo usr1; exit 6' USR1; "
+                                              "echo ready; while :; do sleep 0.1; done"))
     wait_for(lambda: docker.ok("logs", c).out == "ready\n", "the trap")
     docker.ok("kill", "-s", "USR1", c)
     assert docker.ok("wait", c).out == "6\n"
@@ -309,8 +320,8 @@ def test_out_of_memory_is_told(docker):
 
 def test_stats(docker):
     c = docker.background("--memory", "64m")
-    wait_for(lambda: docker.ok("stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDs}}", c).out.endswith("64MiB 1\n"),
-             "figures", SLOW)
+    form = "{{.MemUsage}} {{.PIDs}}"
+    wait_for(lambda: docker.ok("stats", "--no-stream", "--format", form, c).out.endswith("64MiB 1\n"), "figures", SLOW)
     docker.remove(c)
 
 
