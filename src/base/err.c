@@ -45,8 +45,8 @@ int err_sys(struct err *e, int code, const char *fmt, ...)
 		va_end(ap);
 		n = strlen(e->msg);
 		/* As Go writes them: dockerd and its client look for "permission denied". */
-		first = why[0] >= 'A' && why[0] <= 'Z' && why[1] >= 'a' ? (char)(why[0] | 0x20) :
-									  why[0];
+		first = why[0] >= 'A' && why[0] <= 'Z' && why[1] >= 'a' ? (char)(why[0] | 0x20)
+									: why[0];
 		(void)snprintf(e->msg + n, sizeof(e->msg) - n, ": %c%s", first,
 			       first ? why + 1 : "");
 	}

@@ -55,7 +55,8 @@ static void count(struct json_object *n, struct json_counts *c)
 	if (json_object_is_type(n, json_type_object)) {
 		len = (size_t)json_object_object_length(n);
 		c->members += len;
-		json_object_object_foreach(n, key, value) {
+		json_object_object_foreach(n, key, value)
+		{
 			(void)key;
 			count(value, c);
 		}

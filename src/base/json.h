@@ -11,7 +11,16 @@
  * sees its types. The writer appends to a buf and keeps commas and escapes right.
  */
 
-enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_UINT, JSON_DOUBLE, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+	JSON_NULL,
+	JSON_BOOL,
+	JSON_INT,
+	JSON_UINT,
+	JSON_DOUBLE,
+	JSON_STRING,
+	JSON_ARRAY,
+	JSON_OBJECT
+};
 
 struct json; /* one node; borrowed from its document */
 
@@ -63,8 +72,8 @@ struct json_out {
 	int depth;
 	bool comma;
 };
-void jo_open(struct json_out *o, const char *key, char bracket);  /* '{' or '[' */
-void jo_close(struct json_out *o, char bracket);		  /* '}' or ']' */
+void jo_open(struct json_out *o, const char *key, char bracket);     /* '{' or '[' */
+void jo_close(struct json_out *o, char bracket);		     /* '}' or ']' */
 void jo_str(struct json_out *o, const char *key, const char *value); /* NULL value: null */
 void jo_int(struct json_out *o, const char *key, int64_t value);
 void jo_uint(struct json_out *o, const char *key, uint64_t value);

@@ -11,12 +11,12 @@
 /* What both take. Strings borrowed; NULL: not given. */
 struct cr_options {
 	const char *root, *id;
-	const char *criu; /* the program; NULL: "criu" */
-	const char *image_path; /* NULL: "checkpoint" in the working directory */
-	const char *work_path; /* where the log goes; NULL: to the images */
+	const char *criu;		 /* the program; NULL: "criu" */
+	const char *image_path;		 /* NULL: "checkpoint" in the working directory */
+	const char *work_path;		 /* where the log goes; NULL: to the images */
 	const char *manage_cgroups_mode; /* "soft", "full", "strict", "ignore" */
-	const char *network_lock; /* "iptables", "nftables", "skip" */
-	char *const *empty_ns; /* NULL-terminated; only "network" */
+	const char *network_lock;	 /* "iptables", "nftables", "skip" */
+	char *const *empty_ns;		 /* NULL-terminated; only "network" */
 	bool tcp_established, tcp_close, ext_unix_sk, shell_job, file_locks, auto_dedup, lazy_pages;
 };
 
@@ -24,7 +24,7 @@ struct cr_checkpoint_options {
 	struct cr_options both;
 	const char *parent_path; /* of the last pre-dump, relative to the images */
 	const char *page_server; /* ADDRESS:PORT */
-	const char *status_fd; /* number of an fd that gets a NUL once lazy pages are served */
+	const char *status_fd;	 /* number of an fd that gets a NUL once lazy pages are served */
 	bool leave_running, pre_dump, tcp_skip_in_flight, link_remap;
 };
 
@@ -40,7 +40,7 @@ int cr_checkpoint(const struct cr_checkpoint_options *o, struct err *warning, st
 struct cr_restore_options {
 	struct cr_options both;
 	struct ctr_create_options birth; /* as for run: bundle, detach, console_socket, pid_file… */
-	const char *lsm_profile; /* TYPE:NAME */
+	const char *lsm_profile;	 /* TYPE:NAME */
 	const char *lsm_mount_context;
 };
 

@@ -8,11 +8,14 @@
 
 /* The directories of one request, kept open: CRIU reaches them through our fds. */
 struct cr_dirs {
-	int images, work; /* work: -EBADF: none of its own */
+	int images, work;	       /* work: -EBADF: none of its own */
 	char *images_path, *work_path; /* absolute */
-	const char *log_dir; /* one of them */
+	const char *log_dir;	       /* one of them */
 };
-#define CR_DIRS_INIT { .images = -EBADF, .work = -EBADF }
+#define CR_DIRS_INIT                                                                               \
+	{                                                                                          \
+		.images = -EBADF, .work = -EBADF                                                   \
+	}
 
 void cr_dirs_done(struct cr_dirs *d);
 #define AUTO_DIRS AUTO(cr_dirs_done)
@@ -39,14 +42,16 @@ int cr_common(const struct cr_options *o, const struct oci_spec *s, const struct
 int cr_need_version(const struct oci_spec *s, int version, struct err *e);
 
 /** cr_outside_dump - tell which mounts and namespaces of the container are not its own */
-int cr_outside_dump(const struct ctr *c, const struct oci_spec *s, struct buf *opts,
-		    struct err *e);
+int cr_outside_dump(const struct ctr *c, const struct oci_spec *s, struct buf *opts, struct err *e);
 
 /* Namespaces that are joined by path, open for CRIU. */
 struct cr_joined {
 	int fd[3]; /* ends with a negative one: what criu_start.pass takes */
 };
-#define CR_JOINED_INIT { .fd = { -EBADF, -EBADF, -EBADF } }
+#define CR_JOINED_INIT                                                                             \
+	{                                                                                          \
+		.fd = { -EBADF, -EBADF, -EBADF }                                                   \
+	}
 void cr_joined_done(struct cr_joined *j);
 #define AUTO_JOINED AUTO(cr_joined_done)
 

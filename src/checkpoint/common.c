@@ -76,14 +76,16 @@ static int cg_mode(const char *word, struct err *e)
 		const char *word;
 		enum criu_cg_mode mode;
 	} modes[] = {
-		{ "", CRIU_CG_DEFAULT }, { "soft", CRIU_CG_SOFT }, { "full", CRIU_CG_FULL },
-		{ "strict", CRIU_CG_STRICT }, { "ignore", CRIU_CG_IGNORE },
+		{ "", CRIU_CG_DEFAULT },      { "soft", CRIU_CG_SOFT },
+		{ "full", CRIU_CG_FULL },     { "strict", CRIU_CG_STRICT },
+		{ "ignore", CRIU_CG_IGNORE },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(modes); i++)
 		if (str_eq(word ? word : "", modes[i].word))
 			return (int)modes[i].mode;
-	return err_set(e, EINVAL, "Invalid manage-cgroups-mode value \"%s\": soft, full, strict or ignore",
+	return err_set(e, EINVAL,
+		       "Invalid manage-cgroups-mode value \"%s\": soft, full, strict or ignore",
 		       word);
 }
 
@@ -95,7 +97,8 @@ static int empty_namespaces(char *const *list, struct err *e)
 {
 	for (; list && *list; list++)
 		if (!str_eq(*list, "network"))
-			return err_set(e, EINVAL, "--empty-ns: namespace \"%s\" is not supported", *list);
+			return err_set(e, EINVAL, "--empty-ns: namespace \"%s\" is not supported",
+				       *list);
 	return CLONE_NEWNET;
 }
 
@@ -106,7 +109,8 @@ static const char *config_file(const struct oci_spec *s)
 
 	if (file)
 		return *file ? file : NULL;
-	return access("/etc/criu/cay.conf", F_OK) == 0 ? "/etc/criu/cay.conf" : "/etc/criu/runc.conf";
+	return access("/etc/criu/cay.conf", F_OK) == 0 ? "/etc/criu/cay.conf"
+						       : "/etc/criu/runc.conf";
 }
 
 static int network_lock(const char *word, struct buf *opts, struct err *e)
@@ -120,7 +124,8 @@ static int network_lock(const char *word, struct buf *opts, struct err *e)
 			wire_uint(opts, CRIU_NETWORK_LOCK, i + 1);
 			return 0;
 		}
-	return err_set(e, EINVAL, "--network-lock \"%s\": must be iptables, nftables or skip", word);
+	return err_set(e, EINVAL, "--network-lock \"%s\": must be iptables, nftables or skip",
+		       word);
 }
 
 int cr_common(const struct cr_options *o, const struct oci_spec *s, const struct cr_dirs *d,
@@ -164,6 +169,7 @@ int cr_need_version(const struct oci_spec *s, int version, struct err *e)
 	if (pid && pid->path && *pid->path)
 		need = 31500;
 	if (version < need)
-		return err_set(e, EOPNOTSUPP, "CRIU version %d must be %d or higher", version, need);
+		return err_set(e, EOPNOTSUPP, "CRIU version %d must be %d or higher", version,
+			       need);
 	return 0;
 }

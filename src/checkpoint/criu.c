@@ -36,7 +36,8 @@ static int make_root(const struct criu_start *s)
 	n = snprintf(at, sizeof(at), "%s/root", s->root_at);
 	if (n < 0 || (size_t)n >= sizeof(at))
 		return -ENAMETOOLONG;
-	if (mount("tmpfs", s->root_at, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0 ||
+	if (mount("tmpfs", s->root_at, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") <
+		    0 ||
 	    mkdir(at, 0700) < 0)
 		return -errno;
 	n = sys_move_mount(tree, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH);
@@ -128,8 +129,8 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void __attribute__((noreturn)) child(const struct criu_start *s, const struct criu *c,
-					    int sock, int report)
+static void __attribute__((noreturn))
+child(const struct criu_start *s, const struct criu *c, int sock, int report)
 {
 	char name[] = "criu", verb[] = "swrk", number[16];
 	char *const argv[] = { name, verb, number, NULL };
@@ -162,7 +163,9 @@ static ssize_t receive_bytes(int sock, void *bytes, size_t size, int *ret_fd)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
 	struct iovec iov = { .iov_base = bytes, .iov_len = size };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+	struct msghdr h = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.bytes,
 			    .msg_controllen = sizeof(control.bytes) };
 	AUTO_FD int fd = -EBADF;
 	ssize_t n;
@@ -286,7 +289,8 @@ static int answer(struct criu *c, bool good, struct err *e)
 	wire_uint(&m, 3, good);
 	if (m.failed)
 		return err_oom(e);
-	return send(c->sock, m.data, m.len, MSG_NOSIGNAL) < 0 ? err_sys(e, errno, "answer criu") : 0;
+	return send(c->sock, m.data, m.len, MSG_NOSIGNAL) < 0 ? err_sys(e, errno, "answer criu")
+							      : 0;
 }
 
 static int receive(struct criu *c, struct criu_reply *r, int *ret_fd, struct err *e)

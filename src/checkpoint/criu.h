@@ -63,8 +63,13 @@ enum criu_option {
 	CRIU_NETWORK_LOCK = 64,
 };
 
-enum criu_cg_mode { CRIU_CG_IGNORE = 0, CRIU_CG_SOFT = 3, CRIU_CG_FULL = 4, CRIU_CG_STRICT = 5,
-		    CRIU_CG_DEFAULT = 6 };
+enum criu_cg_mode {
+	CRIU_CG_IGNORE = 0,
+	CRIU_CG_SOFT = 3,
+	CRIU_CG_FULL = 4,
+	CRIU_CG_STRICT = 5,
+	CRIU_CG_DEFAULT = 6
+};
 
 enum criu_feature { CRIU_MEM_TRACK = 1, CRIU_LAZY = 2 };
 
@@ -83,12 +88,12 @@ void criu_inherit(struct buf *opts, const char *key, int fd);
 struct criu_reply {
 	uint32_t type; /* enum criu_request; others are possible */
 	bool success;
-	int32_t code; /* cr_errno */
-	int32_t pid; /* of RESTORE, and of the notifications that have one; 0: none */
-	char script[32]; /* NOTIFY: what happens */
+	int32_t code;	   /* cr_errno */
+	int32_t pid;	   /* of RESTORE, and of the notifications that have one; 0: none */
+	char script[32];   /* NOTIFY: what happens */
 	char message[256]; /* cr_errmsg: CRIU's first error line */
 	bool mem_track, lazy_pages; /* FEATURE_CHECK */
-	uint32_t version; /* VERSION: 31701 for 3.17.1 */
+	uint32_t version;	    /* VERSION: 31701 for 3.17.1 */
 };
 
 /** criu_reply_parse - read one message; Return: 0; -EBADMSG, @ret is unchanged then */
@@ -100,17 +105,21 @@ struct criu {
 	int sock;
 	int said; /* memfd with what it wrote to stderr; -EBADF: that is ours */
 };
-#define CRIU_INIT { .sock = -EBADF, .said = -EBADF }
+#define CRIU_INIT                                                                                  \
+	{                                                                                          \
+		.sock = -EBADF, .said = -EBADF                                                     \
+	}
 
 /* A directory that is open and that a request names by its fd. */
 struct criu_dir {
-	int fd; /* negative: none */
+	int fd;		  /* negative: none */
 	const char *path; /* absolute */
 };
 
 struct criu_start {
 	const char *program; /* NULL: "criu" from PATH */
-	const int *pass; /* fds it gets under their own numbers; ends with a negative one; NULL: none */
+	const int *
+		pass; /* fds it gets under their own numbers; ends with a negative one; NULL: none */
 	/* Restore: @root is bound on @root_at in a mount namespace of its own. */
 	const char *root;
 	const char *root_at; /* an existing directory; covered there, the root is "<root_at>/root" */

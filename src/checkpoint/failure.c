@@ -75,7 +75,8 @@ int criu_failed(const struct criu *c, const struct criu_reply *r, const char *lo
 {
 	char why[QUOTE_MAX] = "", path[PATH_SHOWN + 32] = "";
 	AUTO_FD int dir = log_dir ? open(log_dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EBADF;
-	AUTO_FD int fd = dir < 0 ? -EBADF : openat(dir, log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	AUTO_FD int fd = dir < 0 ? -EBADF
+				 : openat(dir, log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	quote_fd(fd, why);
 	/* It may have failed before it had a log. */
@@ -91,6 +92,6 @@ int criu_failed(const struct criu *c, const struct criu_reply *r, const char *lo
 		(void)snprintf(path, sizeof(path), " (log file: %s%s/%s)", skip ? "..." : "",
 			       log_dir + skip, log);
 	}
-	return err_set(e, EIO, "criu failed: type %s errno %d%s%s%s", request_name(r->type), r->code,
-		       *why ? ": " : "", why, path);
+	return err_set(e, EIO, "criu failed: type %s errno %d%s%s%s", request_name(r->type),
+		       r->code, *why ? ": " : "", why, path);
 }

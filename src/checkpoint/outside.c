@@ -95,8 +95,8 @@ static int dump_namespaces(const struct oci_spec *s, struct buf *opts, struct er
 	return 0;
 }
 
-static int dump_mounts(const struct ctr *c, const struct oci_spec *s, int root_fd,
-		       struct buf *opts, struct err *e)
+static int dump_mounts(const struct ctr *c, const struct oci_spec *s, int root_fd, struct buf *opts,
+		       struct err *e)
 {
 	struct launch_options o = { .id = c->id, .bundle = c->bundle, .cgroup_optional = true };
 	AUTO_HOST struct host_facts h = { 0 };
@@ -132,8 +132,7 @@ static void dump_masks(const struct oci_spec *s, int root_fd, struct buf *opts)
 	}
 }
 
-int cr_outside_dump(const struct ctr *c, const struct oci_spec *s, struct buf *opts,
-		    struct err *e)
+int cr_outside_dump(const struct ctr *c, const struct oci_spec *s, struct buf *opts, struct err *e)
 {
 	AUTO_FD int root_fd = open_root(c, e);
 	int r = root_fd < 0 ? root_fd : dump_mounts(c, s, root_fd, opts, e);
@@ -169,13 +168,15 @@ static int restore_namespaces(const struct oci_spec *s, struct buf *opts, struct
 			if (external[i].type == (enum oci_ns_type)t)
 				key = external[i].key;
 		if (!key) {
-			criu_pair(opts, CRIU_JOIN_NS, t == OCI_NS_MOUNT ? "mnt" : oci_ns_name((enum oci_ns_type)t),
+			criu_pair(opts, CRIU_JOIN_NS,
+				  t == OCI_NS_MOUNT ? "mnt" : oci_ns_name((enum oci_ns_type)t),
 				  path);
 			continue;
 		}
 		j.fd[n] = open(path, O_RDONLY | O_CLOEXEC);
 		if (j.fd[n] < 0)
-			return err_sys(e, errno, "%s namespace \"%s\"", oci_ns_name((enum oci_ns_type)t), path);
+			return err_sys(e, errno, "%s namespace \"%s\"",
+				       oci_ns_name((enum oci_ns_type)t), path);
 		criu_inherit(opts, key, j.fd[n++]);
 	}
 	*ret = j;
@@ -184,7 +185,8 @@ static int restore_namespaces(const struct oci_spec *s, struct buf *opts, struct
 }
 
 int cr_outside_restore(const struct oci_spec *s, const struct host_facts *h,
-		       const struct launch_options *o, struct buf *opts, struct cr_joined *ret, struct err *e)
+		       const struct launch_options *o, struct buf *opts, struct cr_joined *ret,
+		       struct err *e)
 {
 	AUTO_ARENA struct arena a = { 0 };
 	struct oci_pair *list = NULL;

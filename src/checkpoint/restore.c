@@ -59,7 +59,8 @@ static int run_hooks(struct restore *x, pid_t pid, struct err *e)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(kinds); i++)
-		r = launch_run_hooks(x->b.spec, kinds[i], x->b.c.id, x->b.bundle, "creating", pid, e);
+		r = launch_run_hooks(x->b.spec, kinds[i], x->b.c.id, x->b.bundle, "creating", pid,
+				     e);
 	return r;
 }
 
@@ -189,8 +190,9 @@ static int publish(struct restore *x, struct err *e)
 static int prepare_root(struct restore *x, struct err *e)
 {
 	struct launch_options lo = launch_options(x);
-	AUTO_LAUNCH struct launch l = { .pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF,
-					.proc_fd = -EBADF };
+	AUTO_LAUNCH struct launch l = {
+		.pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF, .proc_fd = -EBADF
+	};
 	AUTO_PLAN struct plan p;
 	mode_t before;
 	int r;
@@ -273,8 +275,8 @@ static void take_back(struct restore *x)
 		(void)unlink(x->b.o->pid_file);
 }
 
-static int wait_exit(struct restore *x, struct foreground *f, int *ret_exit,
-		     struct ctr_report *rep, struct err *e)
+static int wait_exit(struct restore *x, struct foreground *f, int *ret_exit, struct ctr_report *rep,
+		     struct err *e)
 {
 	const struct ctr_create_options *o = x->b.o;
 	AUTO_FD int pidfd = TAKE_FD(x->pidfd);
@@ -297,8 +299,12 @@ int cr_restore(const struct cr_restore_options *o, int *ret_exit, struct ctr_rep
 	       struct err *e)
 {
 	AUTO_FOREGROUND struct foreground fg = FOREGROUND_INIT;
-	AUTO_RESTORE struct restore x = { .o = o, .dirs = CR_DIRS_INIT, .joined = CR_JOINED_INIT,
-					  .criu = CRIU_INIT, .pidfd = -EBADF, .console_fd = -EBADF };
+	AUTO_RESTORE struct restore x = { .o = o,
+					  .dirs = CR_DIRS_INIT,
+					  .joined = CR_JOINED_INIT,
+					  .criu = CRIU_INIT,
+					  .pidfd = -EBADF,
+					  .console_fd = -EBADF };
 	bool stay = !o->birth.detach;
 	int r;
 

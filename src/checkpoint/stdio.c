@@ -69,7 +69,8 @@ static bool is_file(const struct stat *st)
 	if (S_ISREG(st->st_mode))
 		return true;
 	return S_ISCHR(st->st_mode) && m != TTY_MAJOR && m != TTYAUX_MAJOR &&
-	       !(m >= UNIX98_PTY_SLAVE_MAJOR && m < UNIX98_PTY_SLAVE_MAJOR + UNIX98_PTY_MAJOR_COUNT);
+	       !(m >= UNIX98_PTY_SLAVE_MAJOR &&
+		 m < UNIX98_PTY_SLAVE_MAJOR + UNIX98_PTY_MAJOR_COUNT);
 }
 
 /* CRIU's name of a file that is not in one of the container's mounts: file[MOUNT:INODE]. */
@@ -80,7 +81,8 @@ static bool outside_key(int proc_fd, int fd, char *ret, size_t size)
 	char path[32];
 
 	(void)snprintf(path, sizeof(path), "fd/%d", fd);
-	if (id == 0 || fstatat(proc_fd, path, &st, 0) < 0 || !is_file(&st) || is_inside(proc_fd, id))
+	if (id == 0 || fstatat(proc_fd, path, &st, 0) < 0 || !is_file(&st) ||
+	    is_inside(proc_fd, id))
 		return false;
 	(void)snprintf(ret, size, "file[%x:%" PRIx64 "]", id, (uint64_t)st.st_ino);
 	return true;
@@ -124,7 +126,8 @@ int cr_stdio_restore(int dir_fd, struct buf *opts, struct err *e)
 	if (r < 0)
 		return err_wrap(e, "%s of the checkpoint", descriptors);
 	if (json_type(doc) != JSON_ARRAY || json_len(doc) > STDIO_FDS)
-		return err_set(e, EINVAL, "%s of the checkpoint: expected an array of three strings",
+		return err_set(e, EINVAL,
+			       "%s of the checkpoint: expected an array of three strings",
 			       descriptors);
 	for (size_t i = 0; i < json_len(doc); i++) {
 		const struct json *n = json_at(doc, i);

@@ -27,7 +27,7 @@ struct wire {
 
 struct wire_field {
 	uint32_t number;
-	uint64_t value; /* of a number */
+	uint64_t value;	   /* of a number */
 	const void *bytes; /* of a string or message, within the message read; NULL: a number */
 	size_t len;
 };

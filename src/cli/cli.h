@@ -11,7 +11,7 @@ struct cli {
 	struct arena arena;
 	struct log log;
 	const char *root; /* absolute */
-	bool rootless; /* a cgroup that can't be had is no error */
+	bool rootless;	  /* a cgroup that can't be had is no error */
 	enum cg_manager cgroup_manager;
 	const char *criu; /* the program; NULL: "criu" from PATH */
 	const struct command *command;

@@ -3,7 +3,8 @@
 
 int cmd_create(struct cli *c, int argc, char **argv)
 {
-	struct ctr_create_options o = { .root = c->root, .cgroup_optional = c->rootless,
+	struct ctr_create_options o = { .root = c->root,
+					.cgroup_optional = c->rootless,
 					.cgroup_manager = c->cgroup_manager };
 	const char *level = NULL;
 	const struct opt opts[] = {

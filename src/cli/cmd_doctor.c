@@ -12,7 +12,8 @@
 void doctor_note(struct doctor *d, const char *name, enum health health, const char *advice,
 		 const char *fmt, ...)
 {
-	struct finding f = { .name = name, .health = health,
+	struct finding f = { .name = name,
+			     .health = health,
 			     .advice = health == HEALTH_OK ? NULL : advice };
 	char text[512];
 	va_list ap;
@@ -91,8 +92,8 @@ static void print_table(const struct finding *f, size_t n, bool works, struct bu
 			buf_str(out, "\n");
 		}
 	}
-	buf_str(out, works ? "cay run works on this host\n" :
-			     "cay run does not work on this host: mend what is missing\n");
+	buf_str(out, works ? "cay run works on this host\n"
+			   : "cay run does not work on this host: mend what is missing\n");
 }
 
 static void print_json(const struct finding *f, size_t n, bool works, struct buf *out)

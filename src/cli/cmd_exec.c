@@ -12,8 +12,8 @@ struct lists {
 	struct opt_u32s gids;
 };
 
-static int finish(struct ctr_exec_options *o, const struct lists *l,
-		  const struct opt_args *args, struct err *e)
+static int finish(struct ctr_exec_options *o, const struct lists *l, const struct opt_args *args,
+		  struct err *e)
 {
 	size_t skip = args->count > 1 && str_eq(args->list[1], "--") ? 2 : 1;
 

@@ -3,9 +3,11 @@
 
 int cmd_plan(struct cli *c, int argc, char **argv)
 {
-	struct ctr_create_options o = { .root = c->root, .cgroup_optional = c->rootless,
+	struct ctr_create_options o = { .root = c->root,
+					.cgroup_optional = c->rootless,
 					.cgroup_manager = c->cgroup_manager,
-					.id = "plan", .run = true };
+					.id = "plan",
+					.run = true };
 	const char *format = NULL;
 	bool create = false;
 	const struct opt opts[] = {

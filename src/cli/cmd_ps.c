@@ -160,8 +160,8 @@ static int print_ps(struct cli *c, const struct opt_args *args, const pid_t *pid
 	r = run_ps(argv, &text, e);
 	if (r < 0)
 		return r;
-	return text.len ? filter(text.data, pids, count, out, e) :
-			  err_set(e, EINVAL, "ps said nothing");
+	return text.len ? filter(text.data, pids, count, out, e)
+			: err_set(e, EINVAL, "ps said nothing");
 }
 
 int cmd_ps(struct cli *c, int argc, char **argv)

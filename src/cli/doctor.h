@@ -43,4 +43,4 @@ void doctor_namespaces(struct doctor *d); /* tried out in a child */
 void doctor_users(struct doctor *d);	  /* who may make user namespaces, with which ids */
 void doctor_cgroups(struct doctor *d);
 void doctor_seccomp(struct doctor *d);
-void doctor_extras(struct doctor *d);	  /* Landlock, BPF LSM, ping */
+void doctor_extras(struct doctor *d); /* Landlock, BPF LSM, ping */

@@ -48,8 +48,8 @@ static void check_version(struct doctor *d)
 	if (uname(&u) < 0 || !leading_number(&at, &major) || !leading_number(&at, &minor))
 		(void)snprintf(u.release, sizeof(u.release), "unknown");
 	ok = major > NEED_MAJOR || (major == NEED_MAJOR && minor >= NEED_MINOR);
-	doctor_note(d, "kernel", ok ? HEALTH_OK : HEALTH_MISSING,
-		    "install Linux 5.12 or later", "Linux %s", u.release);
+	doctor_note(d, "kernel", ok ? HEALTH_OK : HEALTH_MISSING, "install Linux 5.12 or later",
+		    "Linux %s", u.release);
 }
 
 static void note_call(struct doctor *d, const char *name, bool ok, const char *what)
@@ -159,9 +159,9 @@ static void check_filter_flags(struct doctor *d)
 		const char *name;
 		unsigned long flag;
 	} rows[] = {
-		{ "TSYNC", 1UL << 0 },	      { "LOG", 1UL << 1 },
-		{ "SPEC_ALLOW", 1UL << 2 },   { "NEW_LISTENER", 1UL << 3 },
-		{ "TSYNC_ESRCH", 1UL << 4 },  { "WAIT_KILLABLE_RECV", 1UL << 5 },
+		{ "TSYNC", 1UL << 0 },	     { "LOG", 1UL << 1 },
+		{ "SPEC_ALLOW", 1UL << 2 },  { "NEW_LISTENER", 1UL << 3 },
+		{ "TSYNC_ESRCH", 1UL << 4 }, { "WAIT_KILLABLE_RECV", 1UL << 5 },
 	};
 	char known[128] = "";
 	size_t missing = 0;
@@ -212,8 +212,8 @@ static void check_bpf_lsm(struct doctor *d)
 	const char *lsm = doctor_read(d, "/sys/kernel/security/lsm");
 
 	doctor_note(d, "bpf lsm", lsm && strstr(lsm, "bpf") ? HEALTH_OK : HEALTH_LIMITED,
-		    lsm ? "CONFIG_BPF_LSM=y and \"bpf\" in the lsm= list" :
-			  "mount securityfs on /sys/kernel/security to tell",
+		    lsm ? "CONFIG_BPF_LSM=y and \"bpf\" in the lsm= list"
+			: "mount securityfs on /sys/kernel/security to tell",
 		    "%s", lsm ? lsm : "unknown");
 }
 
@@ -226,7 +226,9 @@ static void check_ping(struct doctor *d)
 
 	doctor_note(d, "unprivileged ping", ok ? HEALTH_OK : HEALTH_LIMITED,
 		    "sysctl net.ipv4.ping_group_range=\"0 2147483647\"", "%s",
-		    ok ? "allowed" : known ? "not allowed" : "unknown");
+		    ok	    ? "allowed"
+		    : known ? "not allowed"
+			    : "unknown");
 }
 
 void doctor_extras(struct doctor *d)

@@ -73,16 +73,18 @@ static void check_ranges(struct doctor *d, const char *what, const char *path, c
 	if (f)
 		(void)fclose(f);
 	doctor_note(d, what, *found || d->root ? HEALTH_OK : HEALTH_LIMITED,
-		    "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER",
-		    "%s", *found ? found : d->root ? "none, root needs none" : "none");
+		    "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER", "%s",
+		    *found    ? found
+		    : d->root ? "none, root needs none"
+			      : "none");
 }
 
 static void check_allowed(struct doctor *d)
 {
 	const char *max = doctor_read(d, "/proc/sys/user/max_user_namespaces");
 	const char *clone = doctor_read(d, "/proc/sys/kernel/unprivileged_userns_clone");
-	const char *armor = doctor_read(d,
-					"/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+	const char *armor =
+		doctor_read(d, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
 	bool ok = !str_eq(max, "0") && !str_eq(clone, "0") && !str_eq(armor, "1");
 
 	doctor_note(d, "rootless", ok ? HEALTH_OK : HEALTH_LIMITED,

@@ -15,7 +15,10 @@ struct log {
 	bool quiet; /* errors only */
 };
 
-#define LOG_INIT { .fd = -EBADF }
+#define LOG_INIT                                                                                   \
+	{                                                                                          \
+		.fd = -EBADF                                                                       \
+	}
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 

@@ -21,7 +21,8 @@ const struct command cli_commands[] = {
 	{ "events", cmd_events, "[options] ID", "tell of memory running out, and usage, as JSON" },
 	{ "checkpoint", cmd_checkpoint, "[options] ID", "write a running container to files" },
 	{ "restore", cmd_restore, "[options] ID", "bring a container back from files" },
-	{ "mounts", cmd_mounts, "add|remove ID FILE", "mount into a running container, or unmount" },
+	{ "mounts", cmd_mounts, "add|remove ID FILE",
+	  "mount into a running container, or unmount" },
 	{ "list", cmd_list, "[options]", "list the containers below --root" },
 	{ "exec", cmd_exec, "[options] ID COMMAND [ARGUMENT...] | -p FILE ID",
 	  "run another process in a container" },
@@ -48,7 +49,8 @@ static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTION
 		{ "root", 0, OPT_STR, &g->root, "DIR", "where state is kept (default: /run/cay)" },
 		{ "log", 0, OPT_STR, &g->log, "FILE", "append messages to FILE too" },
 		{ "log-format", 0, OPT_STR, &g->log_format, "FORMAT", "text (default) or json" },
-		{ "log-level", 0, OPT_STR, &g->log_level, "LEVEL", "warning (default), debug or error" },
+		{ "log-level", 0, OPT_STR, &g->log_level, "LEVEL",
+		  "warning (default), debug or error" },
 		{ "debug", 0, OPT_FLAG, &g->debug, OPT_SHOWN, "more messages" },
 		{ "systemd-cgroup", 0, OPT_FLAG, &g->systemd_cgroup, OPT_SHOWN,
 		  "the same as --cgroup-manager systemd" },
@@ -56,7 +58,8 @@ static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTION
 		  "cgroupfs (default), systemd or disabled" },
 		{ "rootless", 0, OPT_STR, &g->rootless, "WHEN",
 		  "do without cgroups that can't be had: true, false or auto" },
-		{ "criu", 0, OPT_STR, &g->criu, "PROGRAM", "in place of criu, for checkpoint and restore" },
+		{ "criu", 0, OPT_STR, &g->criu, "PROGRAM",
+		  "in place of criu, for checkpoint and restore" },
 		{ "version", 'v', OPT_FLAG, &g->version, OPT_SHOWN, "print the version" },
 		{ .type = OPT_END },
 	};
@@ -108,7 +111,8 @@ static int set_manager(struct cli *c, const struct global_options *g, struct err
 		c->cgroup_manager = CG_DISABLED;
 	else
 		return err_set(e, EINVAL,
-			       "--cgroup-manager \"%s\": must be cgroupfs, systemd or disabled", name);
+			       "--cgroup-manager \"%s\": must be cgroupfs, systemd or disabled",
+			       name);
 	return 0;
 }
 

@@ -133,8 +133,9 @@ static int take_option(struct parser *p, const char *arg)
 int opt_parse(int argc, char **argv, const struct opt *opts, size_t stop, struct arena *a,
 	      struct opt_args *ret, struct err *e)
 {
-	struct parser p = { .argv = argv, .argc = argc, .next = 1, .opts = opts, .a = a,
-			    .ret = ret, .e = e };
+	struct parser p = {
+		.argv = argv, .argc = argc, .next = 1, .opts = opts, .a = a, .ret = ret, .e = e
+	};
 	bool open = true;
 	int r;
 

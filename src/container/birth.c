@@ -68,11 +68,13 @@ static int check_terminal(const struct birth *b, struct err *e)
 	bool tty = b->spec->process && b->spec->process->terminal;
 
 	if (detach && tty && !b->o->console_socket)
-		return err_set(e, EINVAL, "cannot allocate tty if cay will detach without setting "
-					  "console socket");
+		return err_set(e, EINVAL,
+			       "cannot allocate tty if cay will detach without setting "
+			       "console socket");
 	if ((!detach || !tty) && b->o->console_socket)
-		return err_set(e, EINVAL, "cannot use console socket if cay will not detach or "
-					  "allocate tty");
+		return err_set(e, EINVAL,
+			       "cannot use console socket if cay will not detach or "
+			       "allocate tty");
 	return 0;
 }
 

@@ -36,33 +36,36 @@ enum { CTR_ID_MAX = 128, CTR_MAX_CGROUPS = 64, CTR_MAX_RDT = 2, CTR_MAX_ANNOTATI
 /* state.json in memory; strings live in @arena. */
 struct ctr {
 	struct arena arena;
-	char *id, *root, *dir; /* store root and the container's directory */
+	char *id, *root, *dir;		 /* store root and the container's directory */
 	char *bundle, *rootfs, *created; /* created: RFC 3339 in UTC */
 	char *oci_version;
-	pid_t pid; /* 0: none yet */
+	pid_t pid;	     /* 0: none yet */
 	uint64_t start_time; /* clock ticks since boot; with pid, the process's identity */
-	pid_t creator; /* the create that holds the lock until created_done */
+	pid_t creator;	     /* the create that holds the lock until created_done */
 	uint64_t creator_start;
 	uint64_t namespaces; /* CLONE_NEW* it doesn't share with the runtime */
-	char **cgroup_dirs; /* NULL-terminated, never NULL after ctr_open */
+	char **cgroup_dirs;  /* NULL-terminated, never NULL after ctr_open */
 	size_t cgroup_count;
 	char **rdt_dirs; /* resctrl groups of its own, inner first, NULL-terminated; NULL: none */
-	char *unit; /* of systemd, around the cgroups; NULL: none */
-	bool unit_user; /* of the user's service manager */
+	char *unit;	 /* of systemd, around the cgroups; NULL: none */
+	bool unit_user;	 /* of the user's service manager */
 	struct oci_pair *annotations;
 	size_t annotations_count;
 	char *stdio[3]; /* what its fds 0 to 2 were when it began, as /proc names it; NULL: unknown */
-	bool created_done; /* create ran to its end; false after a crash on the way */
-	bool own_pid_ns; /* killing the first process kills all */
+	bool created_done;	  /* create ran to its end; false after a crash on the way */
+	bool own_pid_ns;	  /* killing the first process kills all */
 	bool poststart, poststop; /* config.json has such hooks */
-	bool no_new_keyring; /* exec does as create did */
-	uid_t owner; /* of the directory */
-	int dir_fd; /* holds the lock when opened for writing */
+	bool no_new_keyring;	  /* exec does as create did */
+	uid_t owner;		  /* of the directory */
+	int dir_fd;		  /* holds the lock when opened for writing */
 	bool locked;
 	bool half; /* a directory without a state.json; never seen behind ctr_open */
 };
 
-#define CTR_INIT { .dir_fd = -EBADF }
+#define CTR_INIT                                                                                   \
+	{                                                                                          \
+		.dir_fd = -EBADF                                                                   \
+	}
 
 /** ctr_done - free and unlock; @c may be used again */
 void ctr_done(struct ctr *c);
@@ -98,7 +101,7 @@ char *ctr_owner(const struct ctr *c, struct arena *a);
 
 struct ctr_create_options {
 	const char *root, *id, *bundle; /* bundle: any path, NULL for "." */
-	const char *config; /* file in the bundle, or absolute; NULL: "config.json" */
+	const char *config;		/* file in the bundle, or absolute; NULL: "config.json" */
 	const char *console_socket, *pidfd_socket, *pid_file;
 	bool no_pivot, no_new_keyring, timing;
 	bool cgroup_optional; /* rootless */
@@ -110,7 +113,7 @@ struct ctr_create_options {
 
 /* What is to be said beside success and failure; the caller logs it. */
 struct ctr_report {
-	struct buf timing; /* price of each step, one a line; empty unless asked for */
+	struct buf timing;  /* price of each step, one a line; empty unless asked for */
 	struct err warning; /* code 0: none. A hook that may fail did, or the like */
 };
 void ctr_report_done(struct ctr_report *r);
@@ -175,7 +178,7 @@ struct ctr_exec_options {
 	char *const *cgroups;	  /* sub-cgroups: "[controller[,controller]:]path" */
 	const uint32_t *gids;
 	size_t gids_count;
-	const char *user;	  /* "uid[:gid]", strictly numeric */
+	const char *user; /* "uid[:gid]", strictly numeric */
 	const char *cwd, *console_socket, *pidfd_socket, *pid_file, *apparmor, *process_label;
 	bool tty, detach, no_new_privs, ignore_paused, timing;
 	uint32_t preserve_fds;

@@ -29,8 +29,8 @@ int ctr_update(const struct ctr_update_options *o, struct err *e);
 
 struct ctr_events_options {
 	const char *root, *id;
-	uint64_t interval_ms; /* between two stats */
-	bool once; /* one stats, and back */
+	uint64_t interval_ms;				    /* between two stats */
+	bool once;					    /* one stats, and back */
 	int (*emit)(const char *line, size_t n, void *arg); /* Return: 0, or negative: stop */
 	void *arg;
 };

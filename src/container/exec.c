@@ -90,11 +90,13 @@ static int check_terminal(const struct join *j, struct err *e)
 	bool tty = j->process->terminal;
 
 	if (j->o->detach && tty && !j->o->console_socket)
-		return err_set(e, EINVAL, "cannot allocate tty if cay will detach without setting "
-					  "console socket");
+		return err_set(e, EINVAL,
+			       "cannot allocate tty if cay will detach without setting "
+			       "console socket");
 	if ((!j->o->detach || !tty) && j->o->console_socket)
-		return err_set(e, EINVAL, "cannot use console socket if cay will not detach or "
-					  "allocate tty");
+		return err_set(e, EINVAL,
+			       "cannot use console socket if cay will not detach or "
+			       "allocate tty");
 	return 0;
 }
 
@@ -154,8 +156,8 @@ static int prepare(struct join *j, struct err *e)
 	if (r == 0)
 		r = host_facts_gather(&j->host, e);
 	if (r == 0)
-		r = exec_cgroups(&j->c, j->o->cgroups, &j->host.cgroups, &j->arena,
-				 &j->cgroup_dirs, e);
+		r = exec_cgroups(&j->c, j->o->cgroups, &j->host.cgroups, &j->arena, &j->cgroup_dirs,
+				 e);
 	if (r < 0)
 		return r;
 	j->cache = arena_printf(&j->arena, "%s/.cache", j->c.root);

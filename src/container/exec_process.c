@@ -130,8 +130,9 @@ int exec_process(const struct ctr_exec_options *o, const struct oci_process *bas
 	if (!p)
 		return err_oom(e);
 	if (!base)
-		return err_set(e, EINVAL, "the container's config.json has no process: use "
-					  "--process");
+		return err_set(e, EINVAL,
+			       "the container's config.json has no process: use "
+			       "--process");
 	if (list_len(o->args) == 0)
 		return err_set(e, EINVAL, "process args cannot be empty");
 	*p = *base;
@@ -204,8 +205,9 @@ static int parse_sub(const char *text, struct sub *ret, struct arena *a, struct 
 	if (!clean)
 		return err_oom(e);
 	if (!path_is_clean(clean))
-		return err_set(e, EINVAL, "--cgroup \"%s\": must name a cgroup below the "
-					  "container's own",
+		return err_set(e, EINVAL,
+			       "--cgroup \"%s\": must name a cgroup below the "
+			       "container's own",
 			       text);
 	ret->controllers = text;
 	ret->controllers_len = colon ? (size_t)(colon - text) : 0;

@@ -17,7 +17,10 @@ struct foreground {
 	bool active;
 };
 
-#define FOREGROUND_INIT { .signal_fd = -EBADF }
+#define FOREGROUND_INIT                                                                            \
+	{                                                                                          \
+		.signal_fd = -EBADF                                                                \
+	}
 
 /**
  * foreground_begin - from here on signals wait for foreground_wait instead of killing us

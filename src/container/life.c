@@ -281,8 +281,8 @@ static int open_to_delete(int root_fd, const char *root, const char *id, bool fo
 	return store_open_ctr(root_fd, root, id, STORE_LOCK_MS, ret, e);
 }
 
-static int delete_at(int root_fd, const char *root, const char *id, bool force,
-		     struct err *warning, struct err *e)
+static int delete_at(int root_fd, const char *root, const char *id, bool force, struct err *warning,
+		     struct err *e)
 {
 	AUTO_CTR struct ctr c = CTR_INIT;
 	const char *no;

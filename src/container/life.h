@@ -7,8 +7,18 @@
  * What the transitions of the state table share. For container/ and checkpoint/.
  */
 
-enum life_op { LIFE_START, LIFE_KILL, LIFE_DELETE, LIFE_EXEC, LIFE_PAUSE, LIFE_RESUME, LIFE_UPDATE, LIFE_MOUNTS,
-	       LIFE_CHECKPOINT, LIFE_OP_COUNT };
+enum life_op {
+	LIFE_START,
+	LIFE_KILL,
+	LIFE_DELETE,
+	LIFE_EXEC,
+	LIFE_PAUSE,
+	LIFE_RESUME,
+	LIFE_UPDATE,
+	LIFE_MOUNTS,
+	LIFE_CHECKPOINT,
+	LIFE_OP_COUNT
+};
 
 /**
  * life_refusal - the state table: why @op can't be done to a container that is @st

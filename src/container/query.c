@@ -140,9 +140,8 @@ static bool ns_of(int proc_fd, const char *pid, char *ret, size_t size)
 static int pids_by_namespace(const struct ctr *c, struct buf *out, struct err *e)
 {
 	AUTO_FD int proc_fd = sys_open_proc();
-	AUTO_FD int list_fd = proc_fd < 0 ? -EBADF :
-					    openat(proc_fd, ".",
-						   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_FD int list_fd =
+		proc_fd < 0 ? -EBADF : openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	AUTO_DIR DIR *d = list_fd < 0 ? NULL : fdopendir(list_fd);
 	char init[16], want[64], got[64];
 	const struct dirent *ent;

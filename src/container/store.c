@@ -96,8 +96,8 @@ int store_open_dir(int root_fd, const char *name, int lock_ms, int *ret_fd, stru
 	int r;
 
 	for (;;) {
-		AUTO_FD int fd = openat(root_fd, name,
-					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		AUTO_FD int fd =
+			openat(root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		if (fd < 0)
 			return err_sys(e, errno, "open the state of container %s", name);
@@ -126,8 +126,7 @@ bool store_locked_elsewhere(int dir_fd)
 	return flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
-int store_put(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
-	      struct err *e)
+int store_put(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode, struct err *e)
 {
 	AUTO_FD int fd = -EBADF;
 	char tmp[NAME_MAX + 1];
@@ -271,8 +270,7 @@ static bool is_stale(int root_fd, const char *name, const char *prefix)
 	struct timespec now;
 	struct stat st;
 
-	if (!str_starts(name, prefix) ||
-	    fstatat(root_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	if (!str_starts(name, prefix) || fstatat(root_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    clock_gettime(CLOCK_REALTIME, &now) < 0)
 		return false;
 	return now.tv_sec - st.st_mtim.tv_sec > 60;

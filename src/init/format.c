@@ -43,7 +43,8 @@ static void put_field(struct out *o, const struct spec *f, const char *s, size_t
 		put(o, ' ');
 }
 
-static void put_number(struct out *o, const struct spec *f, uint64_t v, bool minus, unsigned int base)
+static void put_number(struct out *o, const struct spec *f, uint64_t v, bool minus,
+		       unsigned int base)
 {
 	char digits[24];
 	size_t at = sizeof(digits);
@@ -112,8 +113,11 @@ static void put_arg(struct out *o, char kind, const struct spec *f, va_list *ap)
 	case 'u':
 	case 'x':
 	case 'o':
-		put_number(o, f, f->longs ? va_arg(*ap, unsigned long) : va_arg(*ap, unsigned int), false,
-			   kind == 'u' ? 10 : kind == 'x' ? 16 : 8);
+		put_number(o, f, f->longs ? va_arg(*ap, unsigned long) : va_arg(*ap, unsigned int),
+			   false,
+			   kind == 'u'	 ? 10
+			   : kind == 'x' ? 16
+					 : 8);
 		return;
 	}
 	put(o, kind);

@@ -72,7 +72,8 @@ static int reset_signals(void)
 
 	for (int sig = 1; sig < 65; sig++)
 		/* EINVAL: SIGKILL and SIGSTOP. */
-		if (syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof(uint64_t)) < 0 && errno != EINVAL)
+		if (syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof(uint64_t)) < 0 &&
+		    errno != EINVAL)
 			return -errno;
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
@@ -120,7 +121,8 @@ static int close_others(const struct islander *me, int gate)
 	do {
 		next = ~0U;
 		for (size_t i = 0; i < ARRAY_LEN(keep); i++)
-			if (keep[i] > 0 && (unsigned int)keep[i] >= from && (unsigned int)keep[i] < next)
+			if (keep[i] > 0 && (unsigned int)keep[i] >= from &&
+			    (unsigned int)keep[i] < next)
 				next = (unsigned int)keep[i];
 		if (next > from)
 			r = sys_close_range(from, next == ~0U ? next : next - 1, 0);
@@ -273,7 +275,8 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 	case STEP_EXEC:
 		return cred_apply(&me->in, s, e);
 	}
-	return err_set(e, EBADMSG, "step \"%s\" is not the islander's", step_describe(s->kind)->name);
+	return err_set(e, EBADMSG, "step \"%s\" is not the islander's",
+		       step_describe(s->kind)->name);
 }
 
 /*
@@ -314,7 +317,10 @@ static int run_steps(struct islander *me, struct err *e)
 int main(int argc, char **argv)
 {
 	static struct islander me = {
-		.in = { .root_fd = -EBADF, .proc_fd = -EBADF, .sock = -EBADF, .mask_fd = -EBADF,
+		.in = { .root_fd = -EBADF,
+			.proc_fd = -EBADF,
+			.sock = -EBADF,
+			.mask_fd = -EBADF,
 			.null_fd = -EBADF },
 	};
 	struct msg m = { .kind = MSG_ERROR };

@@ -47,7 +47,8 @@ static void credentials(struct compiler *c)
 
 static int cgroups(struct compiler *c, struct err *e)
 {
-	struct cg_options o = { .id = c->o->id, .optional = c->o->cgroup_optional,
+	struct cg_options o = { .id = c->o->id,
+				.optional = c->o->cgroup_optional,
 				.manager = c->o->cgroup_manager,
 				.arena = &c->info->arena };
 	int r = cg_plan(c->s, c->h, &o, c->p, &c->cg, e);
@@ -68,7 +69,9 @@ static int cgroups(struct compiler *c, struct err *e)
 static int hooks(struct compiler *c, enum oci_hook_kind kind, enum phase phase, const char *status,
 		 struct err *e)
 {
-	struct oci_state state = { .id = c->o->id, .status = status, .bundle = c->o->bundle,
+	struct oci_state state = { .id = c->o->id,
+				   .status = status,
+				   .bundle = c->o->bundle,
 				   .annotations = c->s->annotations,
 				   .annotations_count = c->s->annotations_count };
 	AUTO_BUF struct buf head = { 0 };
@@ -92,8 +95,10 @@ static void terminal(struct compiler *c)
 	if (c->o->console_socket) {
 		slot = plan_slot(c->p);
 		plan_add(c->p, &(struct step){
-				       .kind = STEP_CONNECT, .phase = PHASE_HOST,
-				       .u.sock = { plan_str(c->p, PHASE_HOST, c->o->console_socket), slot } });
+				       .kind = STEP_CONNECT,
+				       .phase = PHASE_HOST,
+				       .u.sock = { plan_str(c->p, PHASE_HOST, c->o->console_socket),
+						   slot } });
 	}
 	c->info->terminal_to_planner = slot == SLOT_NONE;
 	tty_plan(c->s->process, slot, oci_namespace(c->s, OCI_NS_MOUNT) != NULL, c->p);
@@ -117,9 +122,11 @@ static int before_pivot(struct compiler *c, struct err *e)
 
 static int root_and_mounts(struct compiler *c, struct err *e)
 {
-	struct mnt_options o = { .bundle = c->o->bundle, .no_pivot = c->o->no_pivot,
+	struct mnt_options o = { .bundle = c->o->bundle,
+				 .no_pivot = c->o->no_pivot,
 				 .kcore = c->h->kcore,
-				 .cgroups = c->cg.views, .cgroups_count = c->cg.views_count };
+				 .cgroups = c->cg.views,
+				 .cgroups_count = c->cg.views_count };
 	int r = lsm_plan_mounts(c->s->linux_, c->h, e);
 
 	if (r == 0)
@@ -146,8 +153,10 @@ static void gate(struct compiler *c)
 	uint32_t slot = plan_slot(c->p);
 
 	plan_add(c->p, &(struct step){
-			       .kind = STEP_LISTEN, .phase = PHASE_HOST,
-			       .u.sock = { plan_strf(c->p, PHASE_HOST, "%s/gate", c->o->state_dir), slot } });
+			       .kind = STEP_LISTEN,
+			       .phase = PHASE_HOST,
+			       .u.sock = { plan_strf(c->p, PHASE_HOST, "%s/gate", c->o->state_dir),
+					   slot } });
 	plan_add_num(c->p, PHASE_INIT, STEP_GATE, slot);
 }
 
@@ -175,13 +184,17 @@ int compile_process(const struct compile_end *x, struct plan *p, struct err *e)
 
 static int process(struct compiler *c, struct err *e)
 {
-	const struct oci_state state = { .id = c->o->id, .bundle = c->o->bundle,
+	const struct oci_state state = { .id = c->o->id,
+					 .bundle = c->o->bundle,
 					 .status = c->o->gate ? "created" : "creating",
 					 .annotations = c->s->annotations,
 					 .annotations_count = c->s->annotations_count };
-	const struct compile_end x = { .pr = c->s->process, .lin = c->s->linux_,
+	const struct compile_end x = { .pr = c->s->process,
+				       .lin = c->s->linux_,
 				       .sc = c->s->linux_ ? c->s->linux_->seccomp : NULL,
-				       .state = &state, .cache_dir = c->o->cache_dir, .h = c->h,
+				       .state = &state,
+				       .cache_dir = c->o->cache_dir,
+				       .h = c->h,
 				       .cred = &c->cred };
 	int r;
 

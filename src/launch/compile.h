@@ -21,9 +21,9 @@ int compile_rootfs_path(const struct oci_spec *s, const char *bundle, struct lau
 /* What the end of every plan depends on. All borrowed. */
 struct compile_end {
 	const struct oci_process *pr;
-	const struct oci_linux *lin;	/* of the container's configuration; may be NULL */
-	const struct oci_seccomp *sc;	/* NULL: no filter */
-	const struct oci_state *state;	/* for a seccomp agent */
+	const struct oci_linux *lin;   /* of the container's configuration; may be NULL */
+	const struct oci_seccomp *sc;  /* NULL: no filter */
+	const struct oci_state *state; /* for a seccomp agent */
 	const char *cache_dir;
 	const struct host_facts *h;
 	const struct cred_context *cred;

@@ -19,17 +19,20 @@ void compile_join(const struct launch_exec_options *o, uint32_t cgroup_slot, str
 {
 	uint32_t slot = plan_slot(p);
 
-	plan_add(p, &(struct step){ .kind = STEP_OPEN_PIDFD, .phase = PHASE_HOST,
+	plan_add(p, &(struct step){ .kind = STEP_OPEN_PIDFD,
+				    .phase = PHASE_HOST,
 				    .u.pidfd = { .start_time = o->init_start_time,
 						 .pid = (uint32_t)o->init_pid,
 						 .slot = slot } });
-	plan_add(p, &(struct step){ .kind = STEP_CLONE, .phase = PHASE_CLONE,
+	plan_add(p, &(struct step){ .kind = STEP_CLONE,
+				    .phase = PHASE_CLONE,
 				    .u.clone = { .flags = 0, .cgroup_slot = cgroup_slot } });
 	plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
 	if (o->unit)
 		cg_plan_attach(o->unit, o->unit_user, p);
 	if (o->namespaces)
-		plan_add(p, &(struct step){ .kind = STEP_SETNS, .phase = PHASE_INIT,
+		plan_add(p, &(struct step){ .kind = STEP_SETNS,
+					    .phase = PHASE_INIT,
 					    .u.setns = { slot, (uint32_t)o->namespaces } });
 	if (o->namespaces & CLONE_NEWUSER)
 		plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
@@ -45,18 +48,26 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 				     .setgroups_denied = o->setgroups_denied,
 				     .extra_env = o->extra_env };
 	const struct oci_process *pr = o->process;
-	const struct oci_state state = { .id = o->id, .status = "running", .bundle = o->bundle,
-					 .pid = o->init_pid, .annotations = o->annotations,
+	const struct oci_state state = { .id = o->id,
+					 .status = "running",
+					 .bundle = o->bundle,
+					 .pid = o->init_pid,
+					 .annotations = o->annotations,
 					 .annotations_count = o->annotations_count };
-	const struct compile_end x = { .pr = pr, .lin = o->lin,
-				       .sc = o->lin ? o->lin->seccomp : NULL, .state = &state,
-				       .cache_dir = o->cache_dir, .h = h, .cred = &cred };
+	const struct compile_end x = { .pr = pr,
+				       .lin = o->lin,
+				       .sc = o->lin ? o->lin->seccomp : NULL,
+				       .state = &state,
+				       .cache_dir = o->cache_dir,
+				       .h = h,
+				       .cred = &cred };
 	uint32_t console = SLOT_NONE;
 	size_t ndirs = 0;
 	int r;
 
 	if (!(o->namespaces & CLONE_NEWNS))
-		return err_set(e, EOPNOTSUPP, "exec: the container has no mount namespace of its own");
+		return err_set(e, EOPNOTSUPP,
+			       "exec: the container has no mount namespace of its own");
 	while (o->cgroup_dirs && o->cgroup_dirs[ndirs])
 		ndirs++;
 	p->timing = o->timing;
@@ -67,9 +78,10 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	compile_session(pr, o->no_new_keyring, o->id, p);
 	if (pr->terminal && o->console_socket) {
 		console = plan_slot(p);
-		plan_add(p, &(struct step){
-				    .kind = STEP_CONNECT, .phase = PHASE_HOST,
-				    .u.sock = { plan_str(p, PHASE_HOST, o->console_socket), console } });
+		plan_add(p, &(struct step){ .kind = STEP_CONNECT,
+					    .phase = PHASE_HOST,
+					    .u.sock = { plan_str(p, PHASE_HOST, o->console_socket),
+							console } });
 	}
 	ret->terminal_to_planner = pr->terminal && console == SLOT_NONE;
 	tty_plan(pr, console, false, p);
@@ -89,7 +101,10 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 int launch_run_hooks(const struct oci_spec *s, enum oci_hook_kind kind, const char *id,
 		     const char *bundle, const char *status, pid_t pid, struct err *e)
 {
-	struct oci_state state = { .id = id, .status = status, .bundle = bundle, .pid = pid,
+	struct oci_state state = { .id = id,
+				   .status = status,
+				   .bundle = bundle,
+				   .pid = pid,
 				   .annotations = s->annotations,
 				   .annotations_count = s->annotations_count };
 	AUTO_BUF struct buf text = { 0 };

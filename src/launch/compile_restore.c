@@ -16,8 +16,10 @@ static int cgroups(const struct oci_spec *s, const struct host_facts *h,
 		   const struct launch_options *o, struct plan *p, struct launch_info *ret,
 		   struct cg_result *cg, struct err *e)
 {
-	struct cg_options co = { .id = o->id, .optional = o->cgroup_optional,
-				 .manager = o->cgroup_manager, .arena = &ret->arena };
+	struct cg_options co = { .id = o->id,
+				 .optional = o->cgroup_optional,
+				 .manager = o->cgroup_manager,
+				 .arena = &ret->arena };
 	int r = cg_plan(s, h, &co, p, cg, e);
 
 	if (r < 0)
@@ -70,8 +72,10 @@ int launch_compile_root(const struct oci_spec *s, const struct host_facts *h,
 {
 	AUTO_ARENA struct arena a = { 0 };
 	AUTO_PLAN struct plan unused;
-	struct cg_options co = { .id = o->id, .optional = o->cgroup_optional,
-				 .manager = o->cgroup_manager, .arena = &a };
+	struct cg_options co = { .id = o->id,
+				 .optional = o->cgroup_optional,
+				 .manager = o->cgroup_manager,
+				 .arena = &a };
 	struct mnt_options mo = { .bundle = o->bundle, .kcore = h->kcore };
 	struct cg_result cg = { 0 };
 	int r;
@@ -81,7 +85,8 @@ int launch_compile_root(const struct oci_spec *s, const struct host_facts *h,
 	r = cg_plan(s, h, &co, &unused, &cg, e);
 	mo.cgroups = cg.views;
 	mo.cgroups_count = cg.views_count;
-	plan_add(p, &(struct step){ .kind = STEP_CLONE, .phase = PHASE_CLONE,
+	plan_add(p, &(struct step){ .kind = STEP_CLONE,
+				    .phase = PHASE_CLONE,
 				    .u.clone = { CLONE_NEWNS, SLOT_NONE } });
 	plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
 	if (r == 0)

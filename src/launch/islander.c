@@ -161,9 +161,12 @@ pid_t islander_clone(const struct islander_birth *b, int *ret_pidfd, struct err 
 	if (r == 0)
 		child(b);
 	if (r == -ENOSPC)
-		return err_set(e, r, "clone: namespace limit reached (/proc/sys/user/max_*_namespaces)");
+		return err_set(e, r,
+			       "clone: namespace limit reached (/proc/sys/user/max_*_namespaces)");
 	if (r == -EPERM && b->flags & CLONE_NEWUSER)
-		return err_set(e, r, "clone: user namespaces are not permitted on this host (see cay doctor)");
+		return err_set(
+			e, r,
+			"clone: user namespaces are not permitted on this host (see cay doctor)");
 	if (r < 0)
 		return err_sys(e, r, "clone with namespaces 0x%llx", (unsigned long long)b->flags);
 	*ret_pidfd = pidfd;

@@ -18,13 +18,13 @@
 int islander_open(struct err *e);
 
 struct islander_birth {
-	uint64_t flags;	   /* CLONE_NEW* */
-	int cgroup_fd;	   /* CLONE_INTO_CGROUP, or negative */
-	int program_fd;	   /* islander_open */
-	int plan_fd;	   /* the encoded plan */
-	int sock;	   /* islander's end of the channel */
+	uint64_t flags;	       /* CLONE_NEW* */
+	int cgroup_fd;	       /* CLONE_INTO_CGROUP, or negative */
+	int program_fd;	       /* islander_open */
+	int plan_fd;	       /* the encoded plan */
+	int sock;	       /* islander's end of the channel */
 	unsigned int keep_fds; /* fds below go through untouched */
-	const int32_t *slots; /* fds that stay open for it; negative ones are none */
+	const int32_t *slots;  /* fds that stay open for it; negative ones are none */
 	uint32_t nslots;
 };
 

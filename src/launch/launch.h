@@ -21,24 +21,24 @@
 
 /* What create and run take beyond config.json. Strings borrowed, all may be NULL unless said. */
 struct launch_options {
-	const char *id;		    /* never NULL */
-	const char *bundle;	    /* absolute, never NULL */
-	const char *state_dir;	    /* the container's own directory: gate socket; NULL: only printing */
-	const char *cache_dir;	    /* compiled seccomp filters; NULL: no cache */
+	const char *id;	       /* never NULL */
+	const char *bundle;    /* absolute, never NULL */
+	const char *state_dir; /* the container's own directory: gate socket; NULL: only printing */
+	const char *cache_dir; /* compiled seccomp filters; NULL: no cache */
 	const char *console_socket; /* path of the listener that gets the terminal's outer end */
 	const char *pidfd_socket;   /* path of the listener that gets the first process's pidfd */
 	bool gate;		    /* stop at the gate (create), or go straight on (run) */
 	bool no_pivot, no_new_keyring;
 	bool timing;
 	enum cg_manager cgroup_manager;
-	bool cgroup_optional;	    /* rootless: having no cgroup is no error when nothing was asked */
-	uint32_t preserve_fds;	    /* fds 3 … 3+n-1 go through */
-	char *const *extra_env;	    /* LISTEN_FDS and the like, appended; NULL-terminated */
+	bool cgroup_optional;	/* rootless: having no cgroup is no error when nothing was asked */
+	uint32_t preserve_fds;	/* fds 3 … 3+n-1 go through */
+	char *const *extra_env; /* LISTEN_FDS and the like, appended; NULL-terminated */
 };
 
 /* What exec takes. The process is complete (merged from options or --process by the caller). */
 struct launch_exec_options {
-	const char *id;			   /* never NULL */
+	const char *id; /* never NULL */
 	const struct oci_process *process;
 	const struct oci_linux *lin; /* of the container's config: filter, personality…; NULL: none */
 	const char *bundle;	     /* this and the annotations: for a seccomp agent */
@@ -47,9 +47,9 @@ struct launch_exec_options {
 	const char *cache_dir;
 	pid_t init_pid;
 	uint64_t init_start_time;
-	uint64_t namespaces; /* CLONE_NEW* that the container doesn't share with us */
+	uint64_t namespaces;	  /* CLONE_NEW* that the container doesn't share with us */
 	char *const *cgroup_dirs; /* NULL-terminated host paths to join */
-	const char *unit; /* of systemd; NULL: none */
+	const char *unit;	  /* of systemd; NULL: none */
 	bool unit_user;
 	const char *console_socket;
 	const char *pidfd_socket;
@@ -65,9 +65,9 @@ struct launch_info {
 	char **cgroup_dirs; /* NULL-terminated host paths, made by this container */
 	char *unit;	    /* of systemd, NULL: none */
 	bool unit_user;
-	char **rdt_dirs;    /* resctrl groups to remove with it, inner first; NULL: none */
-	char *rootfs;	    /* absolute host path */
-	uint64_t namespaces; /* CLONE_NEW* new or joined */
+	char **rdt_dirs;	  /* resctrl groups to remove with it, inner first; NULL: none */
+	char *rootfs;		  /* absolute host path */
+	uint64_t namespaces;	  /* CLONE_NEW* new or joined */
 	bool terminal_to_planner; /* launch.console_fd will be set */
 };
 void launch_info_done(struct launch_info *i);
@@ -155,23 +155,22 @@ struct netdev_moves;
 
 /* A launch under way. */
 struct launch {
-	pid_t pid;	    /* host pid of what becomes the container's process; our child */
+	pid_t pid; /* host pid of what becomes the container's process; our child */
 	int pidfd;
 	uint64_t start_time;
-	int console_fd;	    /* outer end of the terminal, or -EBADF; the caller may TAKE_FD it */
-	int sock;	    /* channel to the islander */
-	struct plan *plan;  /* borrowed */
+	int console_fd;	       /* outer end of the terminal, or -EBADF; the caller may TAKE_FD it */
+	int sock;	       /* channel to the islander */
+	struct plan *plan;     /* borrowed */
 	struct plan_view host; /* the planner's half, checked */
-	int proc_fd;	    /* the host's verified procfs */
-	int32_t *slots;	    /* fd of each slot */
-	uint32_t *made;	    /* what each step of PHASE_HOST left behind: see cg_undo */
-	uint32_t done;	    /* steps of PHASE_HOST to undo */
-	bool outside;	    /* the islander could not be born in the cgroup: STEP_SCOPE_ATTACH moves it */
-	bool gate;	    /* the plan ends with READY: at a gate, or without a program */
+	int proc_fd;	       /* the host's verified procfs */
+	int32_t *slots;	       /* fd of each slot */
+	uint32_t *made;	       /* what each step of PHASE_HOST left behind: see cg_undo */
+	uint32_t done;	       /* steps of PHASE_HOST to undo */
+	bool outside; /* the islander could not be born in the cgroup: STEP_SCOPE_ATTACH moves it */
+	bool gate;    /* the plan ends with READY: at a gate, or without a program */
 	struct netdev_moves *moves; /* interfaces to give back, NULL: none */
-	struct buf prices;  /* array of struct step_price, with plan->timing */
+	struct buf prices;	    /* array of struct step_price, with plan->timing */
 };
-
 
 /**
  * launch_begin - run HOST, CLONE, MAP, INIT, HOOKS and COMMIT; stop before the gate or ENTER

@@ -25,7 +25,9 @@ static void stop_signals(sigset_t *set)
 
 static void note_price(struct launch *l, uint32_t index, bool island, uint32_t kind, uint64_t ns)
 {
-	struct step_price pr = { .index = index, .island = island, .kind = (uint16_t)kind, .ns = ns };
+	struct step_price pr = {
+		.index = index, .island = island, .kind = (uint16_t)kind, .ns = ns
+	};
 
 	buf_add(&l->prices, &pr, sizeof(pr));
 }
@@ -33,8 +35,13 @@ static void note_price(struct launch *l, uint32_t index, bool island, uint32_t k
 /* All steps of one planner phase, in plan order. */
 static int run_phase(struct launch *l, enum phase phase, struct err *e)
 {
-	struct island in = { .plan = &l->host, .root_fd = -EBADF, .proc_fd = l->proc_fd,
-			     .sock = l->sock, .mask_fd = -EBADF, .null_fd = -EBADF, .pid = l->pid };
+	struct island in = { .plan = &l->host,
+			     .root_fd = -EBADF,
+			     .proc_fd = l->proc_fd,
+			     .sock = l->sock,
+			     .mask_fd = -EBADF,
+			     .null_fd = -EBADF,
+			     .pid = l->pid };
 
 	for (uint32_t i = 0; i < l->host.nsteps; i++) {
 		uint64_t before;
@@ -116,8 +123,11 @@ static int give_birth(struct launch *l, struct err *e)
 		return plan;
 	b = (struct islander_birth){ .flags = s->u.clone.flags,
 				     .cgroup_fd = view_fd(&l->host, s->u.clone.cgroup_slot),
-				     .program_fd = program, .plan_fd = plan, .sock = island_sock,
-				     .keep_fds = l->plan->keep_fds, .slots = l->slots,
+				     .program_fd = program,
+				     .plan_fd = plan,
+				     .sock = island_sock,
+				     .keep_fds = l->plan->keep_fds,
+				     .slots = l->slots,
 				     .nslots = l->plan->slots };
 	r = islander_clone(&b, &l->pidfd, e);
 	if (r == -EACCES && b.cgroup_fd >= 0 && cgroup_may_fail(l)) {
@@ -129,7 +139,8 @@ static int give_birth(struct launch *l, struct err *e)
 		return r;
 	l->pid = r;
 	if (l->plan->timing)
-		note_price(l, (uint32_t)(s - l->host.steps), false, STEP_CLONE, sys_now_ns() - before);
+		note_price(l, (uint32_t)(s - l->host.steps), false, STEP_CLONE,
+			   sys_now_ns() - before);
 	return 0;
 }
 
@@ -273,8 +284,9 @@ static int prepare(struct launch *l, struct err *e)
 
 int launch_begin(struct plan *p, struct launch *ret, struct err *e)
 {
-	struct launch l = { .plan = p, .pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF,
-			    .proc_fd = -EBADF };
+	struct launch l = {
+		.plan = p, .pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF, .proc_fd = -EBADF
+	};
 	sigset_t stop, before;
 	int r;
 
@@ -304,8 +316,9 @@ int launch_begin(struct plan *p, struct launch *ret, struct err *e)
 
 int launch_place(struct plan *p, pid_t pid, struct err *e)
 {
-	AUTO_LAUNCH struct launch l = { .plan = p, .pidfd = -EBADF, .console_fd = -EBADF,
-					.sock = -EBADF, .proc_fd = -EBADF };
+	AUTO_LAUNCH struct launch l = {
+		.plan = p, .pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF, .proc_fd = -EBADF
+	};
 	int r = prepare(&l, e);
 
 	l.pid = pid;
@@ -361,7 +374,9 @@ void launch_done(struct launch *l)
 	auto_close_fd(&l->pidfd);
 	auto_close_fd(&l->console_fd);
 	auto_close_fd(&l->proc_fd);
-	*l = (struct launch){ .pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF, .proc_fd = -EBADF };
+	*l = (struct launch){
+		.pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF, .proc_fd = -EBADF
+	};
 }
 
 void launch_print_prices(const struct launch *l, struct buf *out)
@@ -371,12 +386,13 @@ void launch_print_prices(const struct launch *l, struct buf *out)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < l->prices.len / sizeof(*pr); i++) {
-		const struct step *s = pr[i].island ? &island[pr[i].index] : &l->host.steps[pr[i].index];
+		const struct step *s = pr[i].island ? &island[pr[i].index]
+						    : &l->host.steps[pr[i].index];
 
 		if (pr[i].island && pr[i].index >= l->plan->island.steps.len / sizeof(*s))
 			continue;
-		buf_printf(out, "%10.1f us  %-7s %s\n", (double)pr[i].ns / 1000.0, phase_name(s->phase),
-			   step_describe(s->kind)->name);
+		buf_printf(out, "%10.1f us  %-7s %s\n", (double)pr[i].ns / 1000.0,
+			   phase_name(s->phase), step_describe(s->kind)->name);
 		sum += pr[i].ns;
 	}
 	buf_printf(out, "%10.1f us  total of steps\n", (double)sum / 1000.0);

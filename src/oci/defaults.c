@@ -17,18 +17,30 @@ struct mount_row {
 static const struct mount_row mount_rows[] = {
 	{ BOTH, "/proc", "proc", "proc", { NULL } },
 	{ BOTH, "/dev", "tmpfs", "tmpfs", { "nosuid", "strictatime", "mode=755", "size=65536k" } },
-	{ ROOTFUL, "/dev/pts", "devpts", "devpts",
+	{ ROOTFUL,
+	  "/dev/pts",
+	  "devpts",
+	  "devpts",
 	  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5" } },
 	/* Group 5 has no mapping when one id is all there is. */
-	{ ROOTLESS, "/dev/pts", "devpts", "devpts",
+	{ ROOTLESS,
+	  "/dev/pts",
+	  "devpts",
+	  "devpts",
 	  { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620" } },
-	{ BOTH, "/dev/shm", "tmpfs", "shm",
+	{ BOTH,
+	  "/dev/shm",
+	  "tmpfs",
+	  "shm",
 	  { "nosuid", "noexec", "nodev", "mode=1777", "size=65536k" } },
 	{ BOTH, "/dev/mqueue", "mqueue", "mqueue", { "nosuid", "noexec", "nodev" } },
 	{ ROOTFUL, "/sys", "sysfs", "sysfs", { "nosuid", "noexec", "nodev", "ro" } },
 	/* sysfs can't be mounted by who doesn't own the network namespace. */
 	{ ROOTLESS, "/sys", "none", "/sys", { "rbind", "nosuid", "noexec", "nodev", "ro" } },
-	{ BOTH, "/sys/fs/cgroup", "cgroup", "cgroup",
+	{ BOTH,
+	  "/sys/fs/cgroup",
+	  "cgroup",
+	  "cgroup",
 	  { "nosuid", "noexec", "nodev", "relatime", "ro" } },
 };
 
@@ -36,8 +48,8 @@ static const struct {
 	enum where where;
 	enum oci_ns_type type;
 } ns_rows[] = {
-	{ BOTH, OCI_NS_PID },  { ROOTFUL, OCI_NS_NETWORK }, { BOTH, OCI_NS_IPC },
-	{ BOTH, OCI_NS_UTS },  { BOTH, OCI_NS_MOUNT },	    { ROOTLESS, OCI_NS_USER },
+	{ BOTH, OCI_NS_PID }, { ROOTFUL, OCI_NS_NETWORK }, { BOTH, OCI_NS_IPC },
+	{ BOTH, OCI_NS_UTS }, { BOTH, OCI_NS_MOUNT },	   { ROOTLESS, OCI_NS_USER },
 };
 
 static const char *const env_words[] = {
@@ -49,12 +61,21 @@ static const char *const args_words[] = { "sh", NULL };
 static const char *const capability_words[] = { "CAP_AUDIT_WRITE", "CAP_KILL",
 						"CAP_NET_BIND_SERVICE", NULL };
 static const char *const masked_words[] = {
-	"/proc/acpi",	    "/proc/asound",	 "/proc/kcore",	      "/proc/keys",
-	"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-	"/sys/firmware",    "/proc/scsi",	 NULL,
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/proc/sched_debug",
+	"/sys/firmware",
+	"/proc/scsi",
+	NULL,
 };
-static const char *const readonly_words[] = { "/proc/bus", "/proc/fs",		  "/proc/irq",
-					      "/proc/sys", "/proc/sysrq-trigger", NULL };
+static const char *const readonly_words[] = { "/proc/bus",	     "/proc/fs",
+					      "/proc/irq",	     "/proc/sys",
+					      "/proc/sysrq-trigger", NULL };
 
 static bool applies(enum where where, bool rootless)
 {

@@ -50,5 +50,5 @@ int oci_process_load(int dirfd, const char *name, struct arena *a, struct oci_pr
 		     struct err *e);
 
 /** oci_resources_parse - linux.resources alone, as in `update -r FILE`; see oci_process_parse */
-int oci_resources_parse(const char *text, size_t len, struct arena *a,
-			struct oci_resources **ret, struct err *e);
+int oci_resources_parse(const char *text, size_t len, struct arena *a, struct oci_resources **ret,
+			struct err *e);

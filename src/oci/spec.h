@@ -72,7 +72,7 @@ struct oci_user {
 };
 
 struct oci_rlimit {
-	int resource; /* RLIMIT_*; see oci_rlimit_name */
+	int resource;	     /* RLIMIT_*; see oci_rlimit_name */
 	uint64_t soft, hard; /* UINT64_MAX: unlimited */
 };
 
@@ -154,7 +154,7 @@ struct oci_hook_list {
 /* ---- linux.resources -------------------------------------------------------------- */
 
 enum oci_device_type {
-	OCI_DEVICE_ANY, /* "a", or absent in a cgroup rule; not valid in linux.devices */
+	OCI_DEVICE_ANY,	 /* "a", or absent in a cgroup rule; not valid in linux.devices */
 	OCI_DEVICE_CHAR, /* "c" and "u" */
 	OCI_DEVICE_BLOCK,
 	OCI_DEVICE_FIFO, /* linux.devices only */
@@ -164,12 +164,12 @@ struct oci_device_rule {
 	bool allow;
 	enum oci_device_type type;
 	struct opt_i64 major, minor; /* unset or -1: all */
-	char *access; /* of "rwm"; NULL: all three */
+	char *access;		     /* of "rwm"; NULL: all three */
 };
 
 struct oci_memory {
 	struct opt_i64 limit, reservation, swap, kernel, kernel_tcp; /* bytes; -1: unlimited */
-	struct opt_u64 swappiness; /* 0 to 100 */
+	struct opt_u64 swappiness;				     /* 0 to 100 */
 	struct opt_bool disable_oom_killer, use_hierarchy, check_before_update;
 };
 
@@ -276,7 +276,7 @@ struct oci_device {
 
 struct oci_net_device {
 	char *host_name; /* the key */
-	char *name; /* inside; NULL: unchanged */
+	char *name;	 /* inside; NULL: unchanged */
 };
 
 struct oci_seccomp_arg {
@@ -297,7 +297,7 @@ struct oci_seccomp {
 	char *default_action; /* "SCMP_ACT_ERRNO" */
 	struct opt_u32 default_errno_ret;
 	struct oci_strings architectures; /* "SCMP_ARCH_X86_64" */
-	struct oci_strings flags; /* "SECCOMP_FILTER_FLAG_LOG" */
+	struct oci_strings flags;	  /* "SECCOMP_FILTER_FLAG_LOG" */
 	char *listener_path, *listener_metadata;
 	struct oci_syscall_rule *syscalls;
 	size_t syscalls_count;
@@ -321,8 +321,8 @@ struct oci_time_offset {
 };
 
 struct oci_memory_policy {
-	char *mode; /* "MPOL_BIND" */
-	char *nodes; /* "0-3" */
+	char *mode;		  /* "MPOL_BIND" */
+	char *nodes;		  /* "0-3" */
 	struct oci_strings flags; /* "MPOL_F_STATIC_NODES" */
 };
 
@@ -362,7 +362,7 @@ struct oci_spec {
 	struct oci_hook_list hooks[OCI_HOOK_COUNT];
 	struct oci_pair *annotations;
 	size_t annotations_count;
-	struct oci_linux *linux_; /* NULL: absent; `linux` is a macro in GNU C */
+	struct oci_linux *linux_;   /* NULL: absent; `linux` is a macro in GNU C */
 	const char *other_platform; /* "windows"… when such a section is there */
 };
 

@@ -11,7 +11,7 @@ struct oci_state {
 	const char *id;
 	const char *status; /* "creating", "created", "running", "stopped"; "paused" */
 	const char *bundle; /* absolute path */
-	pid_t pid; /* on the host; 0: none, left out */
+	pid_t pid;	    /* on the host; 0: none, left out */
 	const struct oci_pair *annotations;
 	size_t annotations_count;
 	/* What runc's `state` and `list` tell beyond the specification; NULL: left out. */

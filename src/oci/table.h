@@ -18,16 +18,16 @@ enum oci_row_type {
 	OCI_ROW_OPT_I64,
 	OCI_ROW_OPT_U32,
 	OCI_ROW_OPT_U64,
-	OCI_ROW_STR,	  /* char * */
-	OCI_ROW_STRS,	  /* struct oci_strings */
-	OCI_ROW_U32S,	  /* uint32_t * and its count */
-	OCI_ROW_WORD,	  /* a string out of @words → int */
-	OCI_ROW_INLINE,	  /* object → the struct at @offset itself, by @table */
-	OCI_ROW_OBJECT,	  /* object → pointer to a new struct, by @table */
-	OCI_ROW_ARRAY,	  /* array of objects → structs and their count, by @table */
-	OCI_ROW_MAP,	  /* object of objects → the same; the first member is the key */
-	OCI_ROW_PAIRS,	  /* object of strings → struct oci_pair * and its count */
-	OCI_ROW_PRESENT,  /* any value: the key → const char * */
+	OCI_ROW_STR,	 /* char * */
+	OCI_ROW_STRS,	 /* struct oci_strings */
+	OCI_ROW_U32S,	 /* uint32_t * and its count */
+	OCI_ROW_WORD,	 /* a string out of @words → int */
+	OCI_ROW_INLINE,	 /* object → the struct at @offset itself, by @table */
+	OCI_ROW_OBJECT,	 /* object → pointer to a new struct, by @table */
+	OCI_ROW_ARRAY,	 /* array of objects → structs and their count, by @table */
+	OCI_ROW_MAP,	 /* object of objects → the same; the first member is the key */
+	OCI_ROW_PAIRS,	 /* object of strings → struct oci_pair * and its count */
+	OCI_ROW_PRESENT, /* any value: the key → const char * */
 };
 
 struct oci_word {
@@ -42,7 +42,7 @@ struct oci_row {
 	size_t offset, count_offset;
 	const struct oci_table *table;
 	const struct oci_word *words;
-	int64_t min; /* of numbers; both 0: what the type holds */
+	int64_t min;  /* of numbers; both 0: what the type holds */
 	uint64_t max; /* of numbers; of strings: bytes, 0: OCI_MAX_STRING */
 };
 

@@ -9,7 +9,10 @@
  * table fills.
  */
 /* clang-format off: tables */
-#define ROW(k, t, field, ...) { .key = k, .type = t, .offset = offsetof(T, field), ##__VA_ARGS__ }
+#define ROW(k, t, field, ...)                                                                      \
+	{                                                                                          \
+		.key = k, .type = t, .offset = offsetof(T, field), ##__VA_ARGS__                   \
+	}
 #define BOOL(k, field) ROW(k, OCI_ROW_BOOL, field)
 #define OPT_BOOL(k, field) ROW(k, OCI_ROW_OPT_BOOL, field)
 #define STR(k, field) ROW(k, OCI_ROW_STR, field)
@@ -24,11 +27,13 @@
 #define ARRAY(k, field, tab) LIST(k, ARRAY, field, .table = &tab)
 #define MAP(k, field, tab) LIST(k, MAP, field, .table = &tab)
 #define PAIRS(k, field) LIST(k, PAIRS, field)
-#define END { .key = NULL }
+#define END                                                                                        \
+	{                                                                                          \
+		.key = NULL                                                                        \
+	}
 #define REQUIRED_STR(k, field) ROW(k, OCI_ROW_STR, field, .required = true)
 #define REQUIRED_NUM(k, kind, field) ROW(k, OCI_ROW_##kind, field, .required = true)
-#define REQUIRED_WORD(k, field, list)                                                              \
-	ROW(k, OCI_ROW_WORD, field, .words = list, .required = true)
+#define REQUIRED_WORD(k, field, list) ROW(k, OCI_ROW_WORD, field, .words = list, .required = true)
 #define TABLE(name, ...)                                                                           \
 	static const struct oci_row name##_rows[] = { __VA_ARGS__, END };                          \
 	static const struct oci_table name = { sizeof(T), name##_rows }
@@ -68,12 +73,9 @@ TABLE(user, NUM("uid", U32, uid), NUM("gid", U32, gid), RANGE("umask", OPT_U32, 
 #undef T
 
 #define T struct oci_capabilities
-TABLE(capabilities,
-      STRS("bounding", set[OCI_CAPS_BOUNDING]),
-      STRS("effective", set[OCI_CAPS_EFFECTIVE]),
-      STRS("inheritable", set[OCI_CAPS_INHERITABLE]),
-      STRS("permitted", set[OCI_CAPS_PERMITTED]),
-      STRS("ambient", set[OCI_CAPS_AMBIENT]));
+TABLE(capabilities, STRS("bounding", set[OCI_CAPS_BOUNDING]),
+      STRS("effective", set[OCI_CAPS_EFFECTIVE]), STRS("inheritable", set[OCI_CAPS_INHERITABLE]),
+      STRS("permitted", set[OCI_CAPS_PERMITTED]), STRS("ambient", set[OCI_CAPS_AMBIENT]));
 #undef T
 
 #define T struct oci_rlimit
@@ -82,13 +84,8 @@ TABLE(rlimit, REQUIRED_WORD("type", resource, oci_rlimit_words), REQUIRED_NUM("s
 #undef T
 
 #define T struct oci_scheduler
-TABLE(scheduler,
-      STR("policy", policy),
-      NUM("nice", I32, nice),
-      NUM("priority", I32, priority),
-      STRS("flags", flags),
-      NUM("runtime", U64, runtime_ns),
-      NUM("deadline", U64, deadline_ns),
+TABLE(scheduler, STR("policy", policy), NUM("nice", I32, nice), NUM("priority", I32, priority),
+      STRS("flags", flags), NUM("runtime", U64, runtime_ns), NUM("deadline", U64, deadline_ns),
       NUM("period", U64, period_ns));
 #undef T
 
@@ -101,17 +98,11 @@ TABLE(cpu_affinity, STR("initial", initial), STR("final", final));
 #undef T
 
 #define T struct oci_process
-PUBLIC_TABLE(oci_process_table,
-	     BOOL("terminal", terminal),
-	     OBJECT("consoleSize", console_size, box),
-	     INLINE("user", user, user),
-	     STRS("args", args),
-	     STRS("env", env),
-	     STR("cwd", cwd),
-	     OBJECT("capabilities", capabilities, capabilities),
-	     ARRAY("rlimits", rlimits, rlimit),
-	     BOOL("noNewPrivileges", no_new_privileges),
-	     STR("apparmorProfile", apparmor_profile),
+PUBLIC_TABLE(oci_process_table, BOOL("terminal", terminal),
+	     OBJECT("consoleSize", console_size, box), INLINE("user", user, user),
+	     STRS("args", args), STRS("env", env), STR("cwd", cwd),
+	     OBJECT("capabilities", capabilities, capabilities), ARRAY("rlimits", rlimits, rlimit),
+	     BOOL("noNewPrivileges", no_new_privileges), STR("apparmorProfile", apparmor_profile),
 	     STR("selinuxLabel", selinux_label),
 	     RANGE("oomScoreAdj", OPT_I64, oom_score_adj, -1000, 1000),
 	     OBJECT("scheduler", scheduler, scheduler),
@@ -131,12 +122,8 @@ TABLE(id_map, REQUIRED_NUM("containerID", U32, container_id), REQUIRED_NUM("host
 #undef T
 
 #define T struct oci_mount
-TABLE(mount,
-      REQUIRED_STR("destination", destination),
-      STR("type", type),
-      STR("source", source),
-      STRS("options", options),
-      ARRAY("uidMappings", uid_mappings, id_map),
+TABLE(mount, REQUIRED_STR("destination", destination), STR("type", type), STR("source", source),
+      STRS("options", options), ARRAY("uidMappings", uid_mappings, id_map),
       ARRAY("gidMappings", gid_mappings, id_map));
 #undef T
 
@@ -146,8 +133,7 @@ TABLE(hook, REQUIRED_STR("path", path), STRS("args", args), STRS("env", env),
 #undef T
 
 #define T struct oci_spec
-TABLE(hooks,
-      ARRAY("prestart", hooks[OCI_HOOK_PRESTART].hooks, hook),
+TABLE(hooks, ARRAY("prestart", hooks[OCI_HOOK_PRESTART].hooks, hook),
       ARRAY("createRuntime", hooks[OCI_HOOK_CREATE_RUNTIME].hooks, hook),
       ARRAY("createContainer", hooks[OCI_HOOK_CREATE_CONTAINER].hooks, hook),
       ARRAY("startContainer", hooks[OCI_HOOK_START_CONTAINER].hooks, hook),
@@ -165,37 +151,26 @@ static const struct oci_word rule_type_words[] = {
 };
 
 #define T struct oci_device_rule
-TABLE(device_rule,
-      BOOL("allow", allow),
-      WORD("type", type, rule_type_words),
+TABLE(device_rule, BOOL("allow", allow), WORD("type", type, rule_type_words),
       RANGE("major", OPT_I64, major, -1, UINT32_MAX),
-      RANGE("minor", OPT_I64, minor, -1, UINT32_MAX),
-      STR("access", access));
+      RANGE("minor", OPT_I64, minor, -1, UINT32_MAX), STR("access", access));
 #undef T
 
 #define T struct oci_memory
-TABLE(memory,
-      RANGE("limit", OPT_I64, limit, -1, INT64_MAX),
+TABLE(memory, RANGE("limit", OPT_I64, limit, -1, INT64_MAX),
       RANGE("reservation", OPT_I64, reservation, -1, INT64_MAX),
-      RANGE("swap", OPT_I64, swap, -1, INT64_MAX),
-      RANGE("kernel", OPT_I64, kernel, -1, INT64_MAX),
+      RANGE("swap", OPT_I64, swap, -1, INT64_MAX), RANGE("kernel", OPT_I64, kernel, -1, INT64_MAX),
       RANGE("kernelTCP", OPT_I64, kernel_tcp, -1, INT64_MAX),
       RANGE("swappiness", OPT_U64, swappiness, 0, 100),
-      OPT_BOOL("disableOOMKiller", disable_oom_killer),
-      OPT_BOOL("useHierarchy", use_hierarchy),
+      OPT_BOOL("disableOOMKiller", disable_oom_killer), OPT_BOOL("useHierarchy", use_hierarchy),
       OPT_BOOL("checkBeforeUpdate", check_before_update));
 #undef T
 
 #define T struct oci_cpu
-TABLE(cpu,
-      NUM("shares", OPT_U64, shares),
-      NUM("quota", OPT_I64, quota_us),
-      NUM("burst", OPT_U64, burst_us),
-      NUM("period", OPT_U64, period_us),
+TABLE(cpu, NUM("shares", OPT_U64, shares), NUM("quota", OPT_I64, quota_us),
+      NUM("burst", OPT_U64, burst_us), NUM("period", OPT_U64, period_us),
       NUM("realtimeRuntime", OPT_I64, realtime_runtime_us),
-      NUM("realtimePeriod", OPT_U64, realtime_period_us),
-      STR("cpus", cpus),
-      STR("mems", mems),
+      NUM("realtimePeriod", OPT_U64, realtime_period_us), STR("cpus", cpus), STR("mems", mems),
       RANGE("idle", OPT_I64, idle, 0, 1));
 #undef T
 
@@ -204,9 +179,7 @@ TABLE(pids, RANGE("limit", OPT_I64, pids_limit, -1, INT64_MAX));
 #undef T
 
 #define T struct oci_weight_device
-TABLE(weight_device,
-      REQUIRED_NUM("major", I64, major),
-      REQUIRED_NUM("minor", I64, minor),
+TABLE(weight_device, REQUIRED_NUM("major", I64, major), REQUIRED_NUM("minor", I64, minor),
       RANGE("weight", OPT_U32, weight, 0, 1000),
       RANGE("leafWeight", OPT_U32, leaf_weight, 0, 1000));
 #undef T
@@ -217,8 +190,7 @@ TABLE(throttle, REQUIRED_NUM("major", I64, major), REQUIRED_NUM("minor", I64, mi
 #undef T
 
 #define T struct oci_block_io
-TABLE(block_io,
-      RANGE("weight", OPT_U32, weight, 0, 1000),
+TABLE(block_io, RANGE("weight", OPT_U32, weight, 0, 1000),
       RANGE("leafWeight", OPT_U32, leaf_weight, 0, 1000),
       ARRAY("weightDevice", weight_devices, weight_device),
       ARRAY("throttleReadBpsDevice", throttle[OCI_THROTTLE_READ_BPS].devices, throttle),
@@ -244,30 +216,21 @@ TABLE(rdma, NUM("hcaHandles", OPT_U32, hca_handles), NUM("hcaObjects", OPT_U32, 
 #undef T
 
 #define T struct oci_resources
-PUBLIC_TABLE(oci_resources_table,
-	     ARRAY("devices", devices, device_rule),
-	     OBJECT("memory", memory, memory),
-	     OBJECT("cpu", cpu, cpu),
+PUBLIC_TABLE(oci_resources_table, ARRAY("devices", devices, device_rule),
+	     OBJECT("memory", memory, memory), OBJECT("cpu", cpu, cpu),
 	     { .key = "pids", .type = OCI_ROW_INLINE, .table = &pids },
 	     OBJECT("blockIO", block_io, block_io),
 	     ARRAY("hugepageLimits", hugepage_limits, hugepage_limit),
-	     OBJECT("network", network, network),
-	     MAP("rdma", rdma, rdma),
+	     OBJECT("network", network, network), MAP("rdma", rdma, rdma),
 	     PAIRS("unified", unified));
 #undef T
 
 /* ---- linux ------------------------------------------------------------------------ */
 
 const struct oci_word oci_ns_words[] = {
-	{ "pid", OCI_NS_PID },
-	{ "network", OCI_NS_NETWORK },
-	{ "mount", OCI_NS_MOUNT },
-	{ "ipc", OCI_NS_IPC },
-	{ "uts", OCI_NS_UTS },
-	{ "user", OCI_NS_USER },
-	{ "cgroup", OCI_NS_CGROUP },
-	{ "time", OCI_NS_TIME },
-	{ NULL, 0 },
+	{ "pid", OCI_NS_PID },	     { "network", OCI_NS_NETWORK }, { "mount", OCI_NS_MOUNT },
+	{ "ipc", OCI_NS_IPC },	     { "uts", OCI_NS_UTS },	    { "user", OCI_NS_USER },
+	{ "cgroup", OCI_NS_CGROUP }, { "time", OCI_NS_TIME },	    { NULL, 0 },
 };
 
 static const struct oci_word device_type_words[] = {
@@ -283,13 +246,9 @@ TABLE(namespace, REQUIRED_WORD("type", type, oci_ns_words), STR("path", path));
 #undef T
 
 #define T struct oci_device
-TABLE(device,
-      REQUIRED_STR("path", path),
-      REQUIRED_WORD("type", type, device_type_words),
-      RANGE("major", I64, major, 0, UINT32_MAX),
-      RANGE("minor", I64, minor, 0, UINT32_MAX),
-      RANGE("fileMode", OPT_U32, file_mode, 0, 0177777),
-      NUM("uid", OPT_U32, uid),
+TABLE(device, REQUIRED_STR("path", path), REQUIRED_WORD("type", type, device_type_words),
+      RANGE("major", I64, major, 0, UINT32_MAX), RANGE("minor", I64, minor, 0, UINT32_MAX),
+      RANGE("fileMode", OPT_U32, file_mode, 0, 0177777), NUM("uid", OPT_U32, uid),
       NUM("gid", OPT_U32, gid));
 #undef T
 
@@ -298,40 +257,27 @@ TABLE(net_device, STR("name", name));
 #undef T
 
 #define T struct oci_seccomp_arg
-TABLE(seccomp_arg,
-      ROW("index", OCI_ROW_U32, index, .max = 5, .required = true),
-      REQUIRED_NUM("value", U64, value),
-      NUM("valueTwo", U64, value_two),
-      REQUIRED_STR("op", op));
+TABLE(seccomp_arg, ROW("index", OCI_ROW_U32, index, .max = 5, .required = true),
+      REQUIRED_NUM("value", U64, value), NUM("valueTwo", U64, value_two), REQUIRED_STR("op", op));
 #undef T
 
 #define T struct oci_syscall_rule
-TABLE(syscall_rule,
-      ROW("names", OCI_ROW_STRS, names, .required = true),
-      REQUIRED_STR("action", action),
-      NUM("errnoRet", OPT_U32, errno_ret),
+TABLE(syscall_rule, ROW("names", OCI_ROW_STRS, names, .required = true),
+      REQUIRED_STR("action", action), NUM("errnoRet", OPT_U32, errno_ret),
       ARRAY("args", args, seccomp_arg));
 #undef T
 
 #define T struct oci_seccomp
-TABLE(seccomp,
-      REQUIRED_STR("defaultAction", default_action),
-      NUM("defaultErrnoRet", OPT_U32, default_errno_ret),
-      STRS("architectures", architectures),
-      STRS("flags", flags),
-      STR("listenerPath", listener_path),
-      STR("listenerMetadata", listener_metadata),
-      ARRAY("syscalls", syscalls, syscall_rule));
+TABLE(seccomp, REQUIRED_STR("defaultAction", default_action),
+      NUM("defaultErrnoRet", OPT_U32, default_errno_ret), STRS("architectures", architectures),
+      STRS("flags", flags), STR("listenerPath", listener_path),
+      STR("listenerMetadata", listener_metadata), ARRAY("syscalls", syscalls, syscall_rule));
 #undef T
 
 #define T struct oci_intel_rdt
-TABLE(intel_rdt,
-      STR("closID", clos_id),
-      STRS("schemata", schemata),
-      STR("l3CacheSchema", l3_cache_schema),
-      STR("memBwSchema", mem_bw_schema),
-      BOOL("enableCMT", enable_cmt),
-      BOOL("enableMBM", enable_mbm),
+TABLE(intel_rdt, STR("closID", clos_id), STRS("schemata", schemata),
+      STR("l3CacheSchema", l3_cache_schema), STR("memBwSchema", mem_bw_schema),
+      BOOL("enableCMT", enable_cmt), BOOL("enableMBM", enable_mbm),
       BOOL("enableMonitoring", enable_monitoring));
 #undef T
 
@@ -348,22 +294,14 @@ TABLE(memory_policy, REQUIRED_STR("mode", mode), STR("nodes", nodes), STRS("flag
 #undef T
 
 #define T struct oci_linux
-TABLE(linux_section,
-      ARRAY("uidMappings", uid_mappings, id_map),
-      ARRAY("gidMappings", gid_mappings, id_map),
-      PAIRS("sysctl", sysctl),
-      OBJECT("resources", resources, oci_resources_table),
-      STR("cgroupsPath", cgroups_path),
-      ARRAY("namespaces", namespaces, namespace),
-      ARRAY("devices", devices, device),
-      MAP("netDevices", net_devices, net_device),
-      OBJECT("seccomp", seccomp, seccomp),
-      STR("rootfsPropagation", rootfs_propagation),
-      STRS("maskedPaths", masked_paths),
-      STRS("readonlyPaths", readonly_paths),
-      STR("mountLabel", mount_label),
-      OBJECT("intelRdt", intel_rdt, intel_rdt),
-      OBJECT("personality", personality, personality),
+TABLE(linux_section, ARRAY("uidMappings", uid_mappings, id_map),
+      ARRAY("gidMappings", gid_mappings, id_map), PAIRS("sysctl", sysctl),
+      OBJECT("resources", resources, oci_resources_table), STR("cgroupsPath", cgroups_path),
+      ARRAY("namespaces", namespaces, namespace), ARRAY("devices", devices, device),
+      MAP("netDevices", net_devices, net_device), OBJECT("seccomp", seccomp, seccomp),
+      STR("rootfsPropagation", rootfs_propagation), STRS("maskedPaths", masked_paths),
+      STRS("readonlyPaths", readonly_paths), STR("mountLabel", mount_label),
+      OBJECT("intelRdt", intel_rdt, intel_rdt), OBJECT("personality", personality, personality),
       MAP("timeOffsets", time_offsets, time_offset),
       OBJECT("memoryPolicy", memory_policy, memory_policy));
 #undef T
@@ -371,12 +309,9 @@ TABLE(linux_section,
 /* ---- the whole -------------------------------------------------------------------- */
 
 #define T struct oci_spec
-PUBLIC_TABLE(oci_spec_table,
-	     STR("ociVersion", oci_version),
-	     OBJECT("process", process, oci_process_table),
-	     OBJECT("root", root, root),
-	     STR("hostname", hostname),
-	     STR("domainname", domainname),
+PUBLIC_TABLE(oci_spec_table, STR("ociVersion", oci_version),
+	     OBJECT("process", process, oci_process_table), OBJECT("root", root, root),
+	     STR("hostname", hostname), STR("domainname", domainname),
 	     ARRAY("mounts", mounts, mount),
 	     { .key = "hooks", .type = OCI_ROW_INLINE, .table = &hooks },
 	     LIST("annotations", PAIRS, annotations, .max = OCI_MAX_ANNOTATION),

@@ -14,5 +14,4 @@ int oci_validate_seccomp(const struct oci_seccomp *sec, struct err *e);
 /** oci_resources_check - @r may be NULL; messages begin with "linux.resources." */
 int oci_resources_check(const struct oci_resources *r, struct err *e);
 /** oci_validate_id_maps - @maps is named @name in messages; sizes and ends of ranges */
-int oci_validate_id_maps(const char *name, const struct oci_id_map *maps, size_t n,
-			 struct err *e);
+int oci_validate_id_maps(const char *name, const struct oci_id_map *maps, size_t n, struct err *e);

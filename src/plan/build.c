@@ -51,7 +51,8 @@ void plan_add(struct plan *p, const struct step *s)
 	buf_add(&half_of(p, (enum phase)s->phase)->steps, s, sizeof(*s));
 }
 
-static struct ref add_bytes(struct plan *p, enum phase phase, const void *bytes, size_t n, bool blob)
+static struct ref add_bytes(struct plan *p, enum phase phase, const void *bytes, size_t n,
+			    bool blob)
 {
 	struct buf *pool = &half_of(p, phase)->pool;
 	struct ref r;
@@ -135,13 +136,15 @@ void plan_add_none(struct plan *p, enum phase phase, enum step_kind kind)
 
 void plan_add_num(struct plan *p, enum phase phase, enum step_kind kind, int64_t value)
 {
-	plan_add(p, &(struct step){ .kind = (uint16_t)kind, .phase = (uint8_t)phase,
+	plan_add(p, &(struct step){ .kind = (uint16_t)kind,
+				    .phase = (uint8_t)phase,
 				    .u.num.value = value });
 }
 
 void plan_add_str(struct plan *p, enum phase phase, enum step_kind kind, const char *text)
 {
-	plan_add(p, &(struct step){ .kind = (uint16_t)kind, .phase = (uint8_t)phase,
+	plan_add(p, &(struct step){ .kind = (uint16_t)kind,
+				    .phase = (uint8_t)phase,
 				    .u.str.text = plan_str(p, phase, text) });
 }
 

@@ -16,6 +16,6 @@ struct island {
 	int mask_fd; /* detached empty read-only directory for STEP_MASK; -EBADF until first use */
 	int null_fd; /* verified /dev/null for STEP_MASK of files; -EBADF until first use */
 	int attr_fd[2]; /* held attributes by enum lsm_kind - 1; islander only, 0: none */
-	int pid;     /* host pid of the islander; it learns its own at the last SYNC */
+	int pid;	/* host pid of the islander; it learns its own at the last SYNC */
 	char home[256]; /* "HOME=…", from LOOKUP for EXEC */
 };

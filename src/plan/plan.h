@@ -19,9 +19,9 @@ struct plan_half {
 
 struct plan {
 	struct plan_half host, island;
-	uint32_t slots; /* slots handed out so far */
+	uint32_t slots;	   /* slots handed out so far */
 	uint32_t keep_fds; /* fds below this go through to the program: 3 + preserved */
-	bool timing; /* islander reports the price of each step */
+	bool timing;	   /* islander reports the price of each step */
 	bool no_pivot;
 };
 
@@ -63,7 +63,7 @@ enum { PLAN_MAGIC = 0x50594143 /* "CAYP" */, PLAN_VERSION = 1, PLAN_MAX_BYTES = 
 /* Head of the wire form; slots, steps and pool follow at 16-byte boundaries. */
 struct plan_head {
 	uint32_t magic, version;
-	uint32_t total; /* bytes, this head included */
+	uint32_t total;		    /* bytes, this head included */
 	uint32_t nslots, slots_off; /* int32_t fd numbers, -1: not open */
 	uint32_t nsteps, steps_off;
 	uint32_t pool_len, pool_off;

@@ -150,8 +150,8 @@ static void print_step(struct printer *pr, const struct step *s)
 		jo_str(pr->json, "phase", phase_name(s->phase));
 		jo_str(pr->json, "step", d->name);
 	} else {
-		buf_printf(pr->text, d->fields->name ? "%-7s %-15s" : "%-7s %s", phase_name(s->phase),
-			   d->name);
+		buf_printf(pr->text, d->fields->name ? "%-7s %-15s" : "%-7s %s",
+			   phase_name(s->phase), d->name);
 	}
 	for (const struct step_field *f = d->fields; f->name; f++)
 		print_field(pr, s, f);

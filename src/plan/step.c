@@ -4,8 +4,18 @@
 #include "base/auto.h"
 
 /* clang-format off: tables */
-#define F(type, member, name) { name, FIELD_##type, offsetof(struct step, u.member) }
-#define FIELDS(...) (const struct step_field[]){ __VA_ARGS__, { NULL, FIELD_END, 0 } }
+#define F(type, member, name)                                                                      \
+	{                                                                                          \
+		name, FIELD_##type, offsetof(struct step, u.member)                                \
+	}
+#define FIELDS(...)                                                                                \
+	(const struct step_field[])                                                                \
+	{                                                                                          \
+		__VA_ARGS__,                                                                       \
+		{                                                                                  \
+			NULL, FIELD_END, 0                                                         \
+		}                                                                                  \
+	}
 #define NO_FIELDS ((const struct step_field[]){ { NULL, FIELD_END, 0 } })
 
 #define CGROUP_FIELDS                                                                              \
@@ -17,8 +27,8 @@
 	       F(STR, mount.target, "target"), F(LIST, mount.options, "options"),                  \
 	       F(HEX64, mount.attr_set, "set"), F(HEX64, mount.attr_clr, "clear"),                 \
 	       F(HEX64, mount.rattr_set, "rset"), F(HEX64, mount.rattr_clr, "rclear"),             \
-	       F(HEX32, mount.propagation, "propagation"),                                           \
-	       F(HEX32, mount.rpropagation, "rpropagation"), F(SLOT, mount.slot, "slot"),            \
+	       F(HEX32, mount.propagation, "propagation"),                                         \
+	       F(HEX32, mount.rpropagation, "rpropagation"), F(SLOT, mount.slot, "slot"),          \
 	       F(HEX32, mount.flags, "flags"))
 #define TEXT_FIELD(name) FIELDS(F(STR, str.text, name))
 #define NUM_FIELD(name) FIELDS(F(I64, num.value, name))
@@ -37,23 +47,22 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 				    F(HEX32, tree.propagation, "propagation")) },
 	[STEP_OPEN_NS] = { "open-ns", FIELDS(F(STR, ns.path, "path"), F(HEX32, ns.type, "type"),
 					     F(SLOT, ns.slot, "slot")) },
-	[STEP_OPEN_PIDFD] = { "open-pidfd", FIELDS(F(U64, pidfd.start_time, "start-time"),
-						   F(U32, pidfd.pid, "pid"),
-						   F(SLOT, pidfd.slot, "slot")) },
+	[STEP_OPEN_PIDFD] = { "open-pidfd",
+			      FIELDS(F(U64, pidfd.start_time, "start-time"),
+				     F(U32, pidfd.pid, "pid"), F(SLOT, pidfd.slot, "slot")) },
 	[STEP_CONNECT] = { "connect",
 			   FIELDS(F(STR, sock.path, "path"), F(SLOT, sock.slot, "slot")) },
 	[STEP_LISTEN] = { "listen", FIELDS(F(STR, sock.path, "path"), F(SLOT, sock.slot, "slot")) },
 	[STEP_CGROUP_MAKE] = { "cgroup-make", CGROUP_FIELDS },
 	[STEP_CGROUP_SET] = { "cgroup-set", CGROUP_FIELDS },
-	[STEP_CGROUP_DEVICES] = { "cgroup-devices",
-				  FIELDS(F(STR, cgroup.dir, "dir"),
-					 F(BLOB, cgroup.value, "program")) },
+	[STEP_CGROUP_DEVICES] = { "cgroup-devices", FIELDS(F(STR, cgroup.dir, "dir"),
+							   F(BLOB, cgroup.value, "program")) },
 	[STEP_SCOPE_START] = { "scope-start",
 			       FIELDS(F(STR, scope.unit, "unit"), F(STR, scope.path, "path"),
 				      F(STR, scope.properties, "properties"),
 				      F(U32, scope.user, "user")) },
-	[STEP_SCOPE_ATTACH] = { "scope-attach", FIELDS(F(STR, scope.unit, "unit"),
-						       F(U32, scope.user, "user")) },
+	[STEP_SCOPE_ATTACH] = { "scope-attach",
+				FIELDS(F(STR, scope.unit, "unit"), F(U32, scope.user, "user")) },
 	[STEP_CLONE] = { "clone", FIELDS(F(HEX64, clone.flags, "flags"),
 					 F(SLOT, clone.cgroup_slot, "cgroup-slot")) },
 	[STEP_MAP_IDS] = { "map-ids", FIELDS(F(STR, idmap.uid_map, "uid-map"),
@@ -68,8 +77,8 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 			     FIELDS(F(STR, rdt.dir, "dir"), F(STR, rdt.schemata, "schemata"),
 				    F(STR, rdt.monitor, "monitor"), F(U32, rdt.make, "make")) },
 	[STEP_RDT_ENTER] = { "rdt-enter", FIELDS(F(STR, rdt.dir, "dir")) },
-	[STEP_NET_DEVICE] = { "net-device", FIELDS(F(STR, netdev.name, "name"),
-						   F(STR, netdev.inner, "inner")) },
+	[STEP_NET_DEVICE] = { "net-device",
+			      FIELDS(F(STR, netdev.name, "name"), F(STR, netdev.inner, "inner")) },
 	[STEP_AFFINITY] = { "affinity", FIELDS(F(BLOB, affinity.cpus, "cpus"),
 					       F(U32, affinity.final, "final")) },
 	[STEP_SCHEDULER] = { "scheduler",
@@ -85,17 +94,18 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 	[STEP_PERSONALITY] = { "personality", NUM_FIELD("value") },
 	[STEP_MEMORY_POLICY] = { "memory-policy", FIELDS(F(U32, mempolicy.mode, "mode"),
 							 F(BLOB, mempolicy.nodes, "nodes")) },
-	[STEP_LABEL_OPEN] = { "label-open", FIELDS(F(LIST, label.files, "files"),
-						   F(U32, label.lsm, "lsm")) },
+	[STEP_LABEL_OPEN] = { "label-open",
+			      FIELDS(F(LIST, label.files, "files"), F(U32, label.lsm, "lsm")) },
 	[STEP_LABEL] = { "label", FIELDS(F(STR, label.value, "value"), F(U32, label.lsm, "lsm")) },
 	[STEP_CGROUP_ENTER] = { "cgroup-enter", CGROUP_FIELDS },
 	[STEP_OOM_SCORE] = { "oom-score", NUM_FIELD("value") },
-	[STEP_RLIMIT] = { "rlimit", FIELDS(F(U32, rlimit.resource, "resource"),
-					   F(U64, rlimit.soft, "soft"),
-					   F(U64, rlimit.hard, "hard")) },
+	[STEP_RLIMIT] = { "rlimit",
+			  FIELDS(F(U32, rlimit.resource, "resource"), F(U64, rlimit.soft, "soft"),
+				 F(U64, rlimit.hard, "hard")) },
 	[STEP_PRIVATE] = { "private", NO_FIELDS },
 	[STEP_SYNC] = { "sync", NUM_FIELD("runs") },
-	[STEP_SETNS] = { "setns", FIELDS(F(SLOT, setns.slot, "slot"), F(HEX32, setns.flags, "flags")) },
+	[STEP_SETNS] = { "setns",
+			 FIELDS(F(SLOT, setns.slot, "slot"), F(HEX32, setns.flags, "flags")) },
 	[STEP_UNSHARE] = { "unshare", FIELDS(F(HEX64, num.value, "flags")) },
 	[STEP_BECOME_ROOT] = { "become-root", NO_FIELDS },
 	[STEP_TIME_OFFSETS] = { "time-offsets", TEXT_FIELD("offsets") },
@@ -146,9 +156,11 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 				       F(HEX64, caps.ambient, "ambient")) },
 	[STEP_NO_NEW_PRIVS] = { "no-new-privs", NO_FIELDS },
 	[STEP_SECCOMP] = { "seccomp",
-			   FIELDS(F(BLOB, seccomp.filter, "filter"), F(HEX32, seccomp.flags, "flags"),
-				  F(STR, seccomp.listener, "listener"), F(STR, seccomp.head, "head"),
-				  F(STR, seccomp.mid, "mid"), F(STR, seccomp.tail, "tail"),
+			   FIELDS(F(BLOB, seccomp.filter, "filter"),
+				  F(HEX32, seccomp.flags, "flags"),
+				  F(STR, seccomp.listener, "listener"),
+				  F(STR, seccomp.head, "head"), F(STR, seccomp.mid, "mid"),
+				  F(STR, seccomp.tail, "tail"),
 				  F(U32, seccomp.state_pid, "state-pid")) },
 	[STEP_EXEC] = { "exec", EXEC_FIELDS },
 	[STEP_LEAVE] = { "leave", NO_FIELDS },
@@ -164,9 +176,9 @@ const struct step_desc *step_describe(unsigned int kind)
 const char *phase_name(unsigned int phase)
 {
 	static const char *const names[PHASE_COUNT] = {
-		[PHASE_HOST] = "host",	   [PHASE_CLONE] = "clone", [PHASE_MAP] = "map",
-		[PHASE_HOOKS] = "hooks",   [PHASE_COMMIT] = "commit", [PHASE_INIT] = "init",
-		[PHASE_ENTER] = "enter",   [PHASE_PLACE] = "place",
+		[PHASE_HOST] = "host",	 [PHASE_CLONE] = "clone",   [PHASE_MAP] = "map",
+		[PHASE_HOOKS] = "hooks", [PHASE_COMMIT] = "commit", [PHASE_INIT] = "init",
+		[PHASE_ENTER] = "enter", [PHASE_PLACE] = "place",
 	};
 
 	return phase < PHASE_COUNT ? names[phase] : "?";

@@ -40,99 +40,99 @@ struct ref {
 enum step_kind {
 	STEP_NONE,
 	/* PHASE_HOST */
-	STEP_OPEN_TREE,	      /* tree:   path → detached mount tree in slot */
-	STEP_OPEN_NS,	      /* ns:     namespace file → slot */
-	STEP_OPEN_PIDFD,      /* pidfd:  process → slot */
-	STEP_CONNECT,	      /* sock:   console socket → slot */
-	STEP_LISTEN,	      /* sock:   gate socket → slot */
-	STEP_CGROUP_MAKE,     /* cgroup */
-	STEP_CGROUP_SET,      /* cgroup: write value to dir/file */
-	STEP_CGROUP_DEVICES,  /* cgroup: attach the BPF device program in value */
-	STEP_CGROUP_OPEN,     /* cgroup: v1 tasks file or v2 directory → slot */
-	STEP_CGROUP_CHECK,    /* cgroup: refuse value when what dir/file tells has reached it */
-	STEP_RDT_GROUP,	      /* rdt:    make or check a resctrl group */
+	STEP_OPEN_TREE,	     /* tree:   path → detached mount tree in slot */
+	STEP_OPEN_NS,	     /* ns:     namespace file → slot */
+	STEP_OPEN_PIDFD,     /* pidfd:  process → slot */
+	STEP_CONNECT,	     /* sock:   console socket → slot */
+	STEP_LISTEN,	     /* sock:   gate socket → slot */
+	STEP_CGROUP_MAKE,    /* cgroup */
+	STEP_CGROUP_SET,     /* cgroup: write value to dir/file */
+	STEP_CGROUP_DEVICES, /* cgroup: attach the BPF device program in value */
+	STEP_CGROUP_OPEN,    /* cgroup: v1 tasks file or v2 directory → slot */
+	STEP_CGROUP_CHECK,   /* cgroup: refuse value when what dir/file tells has reached it */
+	STEP_RDT_GROUP,	     /* rdt:    make or check a resctrl group */
 	/* PHASE_CLONE */
-	STEP_CLONE,	      /* clone */
+	STEP_CLONE, /* clone */
 	/* PHASE_PLACE */
-	STEP_SCOPE_START,     /* scope:  systemd makes the unit round the islander */
-	STEP_SCOPE_ATTACH,    /* scope:  systemd moves an islander that could not be born inside */
+	STEP_SCOPE_START,  /* scope:  systemd makes the unit round the islander */
+	STEP_SCOPE_ATTACH, /* scope:  systemd moves an islander that could not be born inside */
 	/* PHASE_MAP */
-	STEP_MAP_IDS,	      /* idmap */
+	STEP_MAP_IDS, /* idmap */
 	/* PHASE_HOOKS */
-	STEP_NET_DEVICE,      /* netdev: move a host interface inside; has an undo */
+	STEP_NET_DEVICE, /* netdev: move a host interface inside; has an undo */
 	/* PHASE_COMMIT */
-	STEP_RLIMIT,	      /* rlimit */
-	STEP_RDT_ENTER,	      /* rdt:    put the islander into the group dir */
-	STEP_AFFINITY,	      /* affinity: of the islander; in PHASE_HOST of the planner itself */
-	STEP_SCHEDULER,	      /* sched */
-	STEP_IO_PRIORITY,     /* num:    class and priority as ioprio_set takes them */
-	STEP_PIDFD_SEND,      /* pair:   name; the socket that gets the process's pidfd under it */
+	STEP_RLIMIT,	  /* rlimit */
+	STEP_RDT_ENTER,	  /* rdt:    put the islander into the group dir */
+	STEP_AFFINITY,	  /* affinity: of the islander; in PHASE_HOST of the planner itself */
+	STEP_SCHEDULER,	  /* sched */
+	STEP_IO_PRIORITY, /* num:    class and priority as ioprio_set takes them */
+	STEP_PIDFD_SEND,  /* pair:   name; the socket that gets the process's pidfd under it */
 	/* PHASE_INIT, islander */
-	STEP_CGROUP_ENTER,    /* cgroup: v1: enter dir by the tasks file in slot; PLACE: be moved */
-	STEP_OOM_SCORE,	      /* num:    value */
-	STEP_PRIVATE,	      /* none:   not dumpable, not traceable by equals */
-	STEP_SYNC,	      /* num:    phase the planner runs meanwhile */
-	STEP_SETNS,	      /* setns */
-	STEP_UNSHARE,	      /* num:    CLONE_NEW* flags */
-	STEP_BECOME_ROOT,     /* none:   uid and gid 0 of the new user namespace */
-	STEP_TIME_OFFSETS,    /* str:    text for timens_offsets */
-	STEP_FORK,	      /* none:   second birth, inside the new or joined pid namespace */
-	STEP_SESSION,	      /* none:   setsid */
-	STEP_KEYRING,	      /* str:    name of the new session keyring */
-	STEP_ROOT,	      /* root */
-	STEP_MOUNT,	      /* mount:  new file system */
-	STEP_BIND,	      /* mount:  host tree or path */
-	STEP_REMOUNT,	      /* mount:  attributes or propagation of an existing target */
-	STEP_UNMOUNT,	      /* str:    path in the root, what lies on top there goes */
-	STEP_SYMLINK,	      /* link */
-	STEP_DEVICE,	      /* device */
-	STEP_MASK,	      /* str:    path in the root */
-	STEP_READONLY,	      /* str:    path in the root */
-	STEP_CONSOLE,	      /* console */
-	STEP_SYSCTL,	      /* pair:   path below /proc/sys, value */
-	STEP_HOSTNAME,	      /* str */
-	STEP_DOMAINNAME,      /* str */
-	STEP_PIVOT,	      /* num:    1: pivot_root; 0: chroot */
-	STEP_CHDIR_ROOT,      /* none:   exec: confirm root and cwd after joining */
-	STEP_WORKDIR,	      /* workdir: make it when missing, enter it */
-	STEP_LOOKUP,	      /* exec:   resolve and check the program, as its user */
-	STEP_PERSONALITY,     /* num:    PER_* */
-	STEP_MEMORY_POLICY,   /* mempolicy */
-	STEP_LABEL_OPEN,      /* label:  hold one of our own attributes in /proc open */
+	STEP_CGROUP_ENTER,  /* cgroup: v1: enter dir by the tasks file in slot; PLACE: be moved */
+	STEP_OOM_SCORE,	    /* num:    value */
+	STEP_PRIVATE,	    /* none:   not dumpable, not traceable by equals */
+	STEP_SYNC,	    /* num:    phase the planner runs meanwhile */
+	STEP_SETNS,	    /* setns */
+	STEP_UNSHARE,	    /* num:    CLONE_NEW* flags */
+	STEP_BECOME_ROOT,   /* none:   uid and gid 0 of the new user namespace */
+	STEP_TIME_OFFSETS,  /* str:    text for timens_offsets */
+	STEP_FORK,	    /* none:   second birth, inside the new or joined pid namespace */
+	STEP_SESSION,	    /* none:   setsid */
+	STEP_KEYRING,	    /* str:    name of the new session keyring */
+	STEP_ROOT,	    /* root */
+	STEP_MOUNT,	    /* mount:  new file system */
+	STEP_BIND,	    /* mount:  host tree or path */
+	STEP_REMOUNT,	    /* mount:  attributes or propagation of an existing target */
+	STEP_UNMOUNT,	    /* str:    path in the root, what lies on top there goes */
+	STEP_SYMLINK,	    /* link */
+	STEP_DEVICE,	    /* device */
+	STEP_MASK,	    /* str:    path in the root */
+	STEP_READONLY,	    /* str:    path in the root */
+	STEP_CONSOLE,	    /* console */
+	STEP_SYSCTL,	    /* pair:   path below /proc/sys, value */
+	STEP_HOSTNAME,	    /* str */
+	STEP_DOMAINNAME,    /* str */
+	STEP_PIVOT,	    /* num:    1: pivot_root; 0: chroot */
+	STEP_CHDIR_ROOT,    /* none:   exec: confirm root and cwd after joining */
+	STEP_WORKDIR,	    /* workdir: make it when missing, enter it */
+	STEP_LOOKUP,	    /* exec:   resolve and check the program, as its user */
+	STEP_PERSONALITY,   /* num:    PER_* */
+	STEP_MEMORY_POLICY, /* mempolicy */
+	STEP_LABEL_OPEN,    /* label:  hold one of our own attributes in /proc open */
 	/* both islander phases */
-	STEP_HOOK,	      /* hook */
-	STEP_GATE,	      /* num:    slot of the listening socket */
-	STEP_LABEL,	      /* label:  write the attribute held open */
+	STEP_HOOK,  /* hook */
+	STEP_GATE,  /* num:    slot of the listening socket */
+	STEP_LABEL, /* label:  write the attribute held open */
 	/* PHASE_ENTER */
-	STEP_GROUPS,	      /* groups */
-	STEP_BOUNDING,	      /* caps:   only the bounding set */
-	STEP_USER,	      /* user */
-	STEP_CAPS,	      /* caps:   the other four sets */
-	STEP_NO_NEW_PRIVS,    /* none */
-	STEP_SECCOMP,	      /* seccomp */
-	STEP_EXEC,	      /* exec */
-	STEP_LEAVE,	      /* none:   in place of EXEC: nothing was to be run */
+	STEP_GROUPS,	   /* groups */
+	STEP_BOUNDING,	   /* caps:   only the bounding set */
+	STEP_USER,	   /* user */
+	STEP_CAPS,	   /* caps:   the other four sets */
+	STEP_NO_NEW_PRIVS, /* none */
+	STEP_SECCOMP,	   /* seccomp */
+	STEP_EXEC,	   /* exec */
+	STEP_LEAVE,	   /* none:   in place of EXEC: nothing was to be run */
 	STEP_KIND_COUNT
 };
 /* clang-format on */
 
 enum mount_flag {
-	MOUNT_RECURSIVE = 1 << 0,	/* rbind */
-	MOUNT_TMPCOPYUP = 1 << 1,	/* copy what lay below the target into the new tmpfs */
-	MOUNT_NO_SYMLINKS = 1 << 2,	/* target may hold no symlink at all: /proc, /sys, /dev */
-	MOUNT_REMOUNT_SB = 1 << 3,	/* remount: reconfigure the super block too */
-	MOUNT_SRC_NOFOLLOW = 1 << 4,	/* copy-symlink / do not follow the last link of source */
-	MOUNT_SRC_IN_ROOT = 1 << 5,	/* bind source is a path in the root, not on the host */
-	MOUNT_OPTIONAL = 1 << 6,	/* source absent: skip (masked paths style) */
-	MOUNT_SKIP_EPERM = 1 << 7,	/* rootless: a refusal by the kernel is not fatal */
-	MOUNT_COPY_SYMLINK = 1 << 8,	/* a source that is a symlink is made again at the target */
-	MOUNT_DST_NOFOLLOW = 1 << 9,	/* a target that is a symlink is mounted over itself */
+	MOUNT_RECURSIVE = 1 << 0,    /* rbind */
+	MOUNT_TMPCOPYUP = 1 << 1,    /* copy what lay below the target into the new tmpfs */
+	MOUNT_NO_SYMLINKS = 1 << 2,  /* target may hold no symlink at all: /proc, /sys, /dev */
+	MOUNT_REMOUNT_SB = 1 << 3,   /* remount: reconfigure the super block too */
+	MOUNT_SRC_NOFOLLOW = 1 << 4, /* copy-symlink / do not follow the last link of source */
+	MOUNT_SRC_IN_ROOT = 1 << 5,  /* bind source is a path in the root, not on the host */
+	MOUNT_OPTIONAL = 1 << 6,     /* source absent: skip (masked paths style) */
+	MOUNT_SKIP_EPERM = 1 << 7,   /* rootless: a refusal by the kernel is not fatal */
+	MOUNT_COPY_SYMLINK = 1 << 8, /* a source that is a symlink is made again at the target */
+	MOUNT_DST_NOFOLLOW = 1 << 9, /* a target that is a symlink is mounted over itself */
 };
 
 struct step {
-	uint16_t kind;	/* enum step_kind */
-	uint8_t phase;	/* enum phase */
-	uint8_t flags;	/* unused, zero */
+	uint16_t kind;	 /* enum step_kind */
+	uint8_t phase;	 /* enum phase */
+	uint8_t flags;	 /* unused, zero */
 	uint32_t origin; /* where in config.json, e.g. index of mounts[]; for messages */
 	union {
 		struct {
@@ -167,8 +167,8 @@ struct step {
 		struct {
 			struct ref unit;
 			struct ref properties; /* START: lines of "NAME SIGNATURE VALUE" */
-			struct ref path;       /* START: where in its hierarchy the unit must end up */
-			uint32_t user;	       /* the user's service manager, not the system's */
+			struct ref path; /* START: where in its hierarchy the unit must end up */
+			uint32_t user;	 /* the user's service manager, not the system's */
 		} scope;
 		struct {
 			uint64_t flags; /* CLONE_NEW* */
@@ -199,7 +199,7 @@ struct step {
 		struct {
 			struct ref fstype; /* of MOUNT */
 			struct ref source, target;
-			struct ref options; /* LIST of key or key=value for fsconfig */
+			struct ref options;	       /* LIST of key or key=value for fsconfig */
 			uint64_t attr_set, attr_clr;   /* MOUNT_ATTR_*: this mount */
 			uint64_t rattr_set, rattr_clr; /* and below it */
 			uint32_t propagation, rpropagation; /* MS_*; 0: keep */
@@ -229,11 +229,11 @@ struct step {
 			uint32_t make; /* 1: mkdir -p when missing */
 		} workdir;
 		struct {
-			struct ref path;	 /* the file to run */
-			struct ref argv, envp;	 /* LIST */
-			struct ref head, tail;	 /* state on stdin: head, pid in decimal, tail */
-			uint32_t timeout_s;	 /* 0: none */
-			uint32_t which;		 /* enum oci_hook_kind, for messages */
+			struct ref path;       /* the file to run */
+			struct ref argv, envp; /* LIST */
+			struct ref head, tail; /* state on stdin: head, pid in decimal, tail */
+			uint32_t timeout_s;    /* 0: none */
+			uint32_t which;	       /* enum oci_hook_kind, for messages */
 			uint32_t index;
 		} hook;
 		struct {
@@ -248,10 +248,11 @@ struct step {
 		} caps;
 		struct {
 			struct ref filter; /* BLOB of struct sock_filter */
-			struct ref listener; /* path of the agent's socket; absent: no notifications */
+			struct ref
+				listener; /* path of the agent's socket; absent: no notifications */
 			/* What the agent is told: head, pid, mid, pid of the process, tail. */
 			struct ref head, mid, tail;
-			uint32_t flags;	   /* SECCOMP_FILTER_FLAG_* */
+			uint32_t flags;	    /* SECCOMP_FILTER_FLAG_* */
 			uint32_t state_pid; /* the container's first process; 0: this one */
 		} seccomp;
 		struct {
@@ -276,8 +277,8 @@ struct step {
 		struct {
 			struct ref dir;
 			struct ref schemata; /* lines, each ended by a newline; absent: none */
-			struct ref monitor; /* words that info/L3_MON/mon_features must hold */
-			uint32_t make;	 /* enum rdt_make */
+			struct ref monitor;  /* words that info/L3_MON/mon_features must hold */
+			uint32_t make;	     /* enum rdt_make */
 		} rdt;
 		struct {
 			struct ref files; /* OPEN: LIST below /proc, the first that exists */
@@ -304,23 +305,23 @@ enum field_type {
 	FIELD_LIST,
 	FIELD_BLOB,
 	FIELD_U32,
-	FIELD_OPT32,   /* a switch or count that zero turns off: printed when set */
-	FIELD_HEX32,   /* flags: printed in hexadecimal when set */
+	FIELD_OPT32, /* a switch or count that zero turns off: printed when set */
+	FIELD_HEX32, /* flags: printed in hexadecimal when set */
 	FIELD_I64,
 	FIELD_U64,
-	FIELD_OCT32,   /* printed in octal */
-	FIELD_HEX64,   /* the same, 64 bits */
+	FIELD_OCT32, /* printed in octal */
+	FIELD_HEX64, /* the same, 64 bits */
 	FIELD_SLOT,
 };
 
 struct step_field {
 	const char *name;
-	uint8_t type; /* enum field_type */
+	uint8_t type;	/* enum field_type */
 	uint8_t offset; /* in struct step */
 };
 
 struct step_desc {
-	const char *name; /* "mount-fs" */
+	const char *name;		 /* "mount-fs" */
 	const struct step_field *fields; /* ends with FIELD_END */
 };
 

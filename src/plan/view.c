@@ -27,7 +27,8 @@ static bool resolve_list(char *pool, uint32_t pool_len, struct ref r)
 {
 	uint64_t *entry;
 
-	if (r.off % ALIGN != 0 || !in_bounds(r.off, ((uint64_t)r.len + 1) * sizeof(*entry), pool_len))
+	if (r.off % ALIGN != 0 ||
+	    !in_bounds(r.off, ((uint64_t)r.len + 1) * sizeof(*entry), pool_len))
 		return false;
 	entry = (uint64_t *)(void *)__builtin_assume_aligned(pool + r.off, ALIGN);
 	if (entry[r.len] != 0)
@@ -43,8 +44,8 @@ static bool resolve_list(char *pool, uint32_t pool_len, struct ref r)
 /* The two passes over all fields: lists write into the pool, so texts are judged after. */
 enum pass { PASS_LISTS, PASS_REST };
 
-static bool check_field(const struct step *s, const struct step_field *f, enum pass pass, char *pool,
-			uint32_t pool_len, uint32_t nslots)
+static bool check_field(const struct step *s, const struct step_field *f, enum pass pass,
+			char *pool, uint32_t pool_len, uint32_t nslots)
 {
 	struct ref r = { 0, 0 };
 	uint32_t slot;
@@ -124,13 +125,12 @@ int plan_check(void *bytes, size_t len, struct plan_view *ret, struct err *e)
 	if (h->slots_off % 16 || h->steps_off % 16 || h->pool_off % 16 ||
 	    !in_bounds(h->slots_off, (uint64_t)h->nslots * sizeof(int32_t), h->total) ||
 	    !in_bounds(h->steps_off, (uint64_t)h->nsteps * sizeof(struct step), h->total) ||
-	    !in_bounds(h->pool_off, h->pool_len, h->total) ||
-	    h->slots_off < sizeof(*h) ||
+	    !in_bounds(h->pool_off, h->pool_len, h->total) || h->slots_off < sizeof(*h) ||
 	    h->steps_off < h->slots_off + (uint64_t)h->nslots * sizeof(int32_t) ||
 	    h->pool_off < h->steps_off + (uint64_t)h->nsteps * sizeof(struct step))
 		return err_set(e, EBADMSG, "plan: sections overlap or leave the buffer");
-	r = check_steps((const struct step *)(void *)(base + h->steps_off), h->nsteps, base + h->pool_off,
-			h->pool_len, h->nslots, e);
+	r = check_steps((const struct step *)(void *)(base + h->steps_off), h->nsteps,
+			base + h->pool_off, h->pool_len, h->nslots, e);
 	if (r < 0)
 		return r;
 	*ret = (struct plan_view){

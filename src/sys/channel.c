@@ -51,8 +51,10 @@ int chan_recv(int sock, struct msg *m, int *ret_fd)
 {
 	union control c = { 0 };
 	struct iovec iov = { .iov_base = m, .iov_len = sizeof(*m) };
-	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1,
-			    .msg_control = c.bytes, .msg_controllen = sizeof(c.bytes) };
+	struct msghdr h = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = c.bytes,
+			    .msg_controllen = sizeof(c.bytes) };
 	int fd = -EBADF;
 	ssize_t r;
 

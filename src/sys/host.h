@@ -47,15 +47,15 @@ struct cgroup_view {
 struct host_facts {
 	uid_t euid;
 	gid_t egid;
-	uid_t outer_uid; /* what euid is outside our user namespace */
-	bool admin;	     /* CAP_SYS_ADMIN effective in our user namespace */
-	bool initial_userns; /* our user namespace maps every id to itself */
+	uid_t outer_uid;			/* what euid is outside our user namespace */
+	bool admin;				/* CAP_SYS_ADMIN effective in our user namespace */
+	bool initial_userns;			/* our user namespace maps every id to itself */
 	uint64_t caps_effective, caps_bounding; /* our own */
-	uint32_t cap_last;   /* highest capability the kernel knows */
-	bool setgroups_denied; /* in our user namespace */
-	bool kcore;	     /* /proc/kcore is there */
-	bool selinux, apparmor; /* enabled: labels mean something */
-	char *resctrl;	     /* where that file system is mounted; NULL: nowhere */
+	uint32_t cap_last;			/* highest capability the kernel knows */
+	bool setgroups_denied;			/* in our user namespace */
+	bool kcore;				/* /proc/kcore is there */
+	bool selinux, apparmor;			/* enabled: labels mean something */
+	char *resctrl; /* where that file system is mounted; NULL: nowhere */
 	struct host_cgroups cgroups;
 	struct arena arena;
 };

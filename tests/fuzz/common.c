@@ -3,21 +3,28 @@
 
 void fuzz_host(struct host_facts *f)
 {
-	static char root[] = "/", mount[][32] = {
-		"/sys/fs/cgroup/memory", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpuset",
-		"/sys/fs/cgroup/devices", "/sys/fs/cgroup/blkio", "/sys/fs/cgroup/unified" };
+	static char root[] = "/",
+		    mount[][32] = { "/sys/fs/cgroup/memory", "/sys/fs/cgroup/cpu,cpuacct",
+				    "/sys/fs/cgroup/cpuset", "/sys/fs/cgroup/devices",
+				    "/sys/fs/cgroup/blkio",  "/sys/fs/cgroup/unified" };
 	static char names[][16] = { "memory", "cpu,cpuacct", "cpuset", "devices", "blkio", "" };
 	static char offered[] = "pids hugetlb rdma";
 	static struct cgroup_hierarchy h[ARRAY_LEN(names)];
 
 	for (size_t i = 0; i < ARRAY_LEN(h); i++)
-		h[i] = (struct cgroup_hierarchy){ .mount = mount[i], .controllers = names[i],
-						  .own = root, .mount_root = root,
+		h[i] = (struct cgroup_hierarchy){ .mount = mount[i],
+						  .controllers = names[i],
+						  .own = root,
+						  .mount_root = root,
 						  .offered = *names[i] ? NULL : offered,
 						  .v2 = !*names[i] };
 	*f = (struct host_facts){
-		.admin = true, .initial_userns = true, .cap_last = 40, .kcore = true,
-		.caps_effective = (UINT64_C(1) << 41) - 1, .caps_bounding = (UINT64_C(1) << 41) - 1,
+		.admin = true,
+		.initial_userns = true,
+		.cap_last = 40,
+		.kcore = true,
+		.caps_effective = (UINT64_C(1) << 41) - 1,
+		.caps_bounding = (UINT64_C(1) << 41) - 1,
 		.cgroups = { .layout = CGROUP_HYBRID, .hierarchies = h, .count = ARRAY_LEN(h) },
 	};
 }
@@ -68,7 +75,8 @@ static void read_field(const struct plan_view *v, const struct step *s, const st
 void fuzz_walk(const struct plan_view *v)
 {
 	for (uint32_t i = 0; i < v->nsteps; i++)
-		for (const struct step_field *f = step_describe(v->steps[i].kind)->fields; f->name; f++)
+		for (const struct step_field *f = step_describe(v->steps[i].kind)->fields; f->name;
+		     f++)
 			read_field(v, &v->steps[i], f);
 }
 

@@ -51,7 +51,8 @@ static bool field_holds(const struct plan_view *v, const struct step *s, const s
 	if (r.off == 0)
 		return r.len == 0;
 	if (f->type == FIELD_STR)
-		return terminated(v->pool, v->pool_len, v->pool + r.off) && strlen(v->pool + r.off) == r.len;
+		return terminated(v->pool, v->pool_len, v->pool + r.off) &&
+		       strlen(v->pool + r.off) == r.len;
 	if (f->type == FIELD_BLOB)
 		return r.off % 8 == 0 && (uint64_t)r.off + r.len <= v->pool_len;
 	if (r.off % 8 || r.off + ((uint64_t)r.len + 1) * 8 > v->pool_len || view_list(v, r)[r.len])
@@ -73,8 +74,8 @@ static void judge(void *bytes, size_t len)
 		return;
 	accepted++;
 	if ((const char *)v.steps < begin || (const char *)(v.steps + v.nsteps) > end ||
-	    (const char *)v.slots < begin || (const char *)(v.slots + v.nslots) > end || v.pool < begin ||
-	    v.pool + v.pool_len > end)
+	    (const char *)v.slots < begin || (const char *)(v.slots + v.nslots) > end ||
+	    v.pool < begin || v.pool + v.pool_len > end)
 		bad("accepted a section outside");
 	for (uint32_t i = 0; i < v.nsteps; i++) {
 		const struct step *s = &v.steps[i];
@@ -95,30 +96,40 @@ static void heads(void)
 {
 	const uint32_t s = sizeof(struct step), steps = 64, pool = steps + s, total = pool + POOL;
 	const uint32_t counts[] = { 0, 1, 2, 4, 5, 0x24924925, 0x40000000, UINT32_MAX };
-	const uint32_t offs[] = { 0, 16, 32, 48, 63, 64, 80, pool - 16, pool, pool + 16, total - 16, total,
+	const uint32_t offs[] = { 0,	      16,	  32,	      48,	 63,	     64,
+				  80,	      pool - 16,  pool,	      pool + 16, total - 16, total,
 				  total + 16, 0x7ffffff0, 0xfffffff0, UINT32_MAX };
 	const uint32_t lens[] = { 0, 1, 31, POOL, POOL + 1, 48, total, 0x80000000, UINT32_MAX };
 	const uint32_t totals[] = { total, 0, 47, total - 16, total + 16, UINT32_MAX };
 	unsigned char *bytes = at_end(total);
 
 	for (size_t t = 0; t < (full ? ARRAY_LEN(totals) : 1); t++)
-	for (size_t a = 0; a < ARRAY_LEN(counts); a++)
-	for (size_t b = 0; b < ARRAY_LEN(offs); b++)
-	for (size_t c = 0; c < ARRAY_LEN(counts); c++)
-	for (size_t d = 0; d < ARRAY_LEN(offs); d++)
-	for (size_t g = 0; g < ARRAY_LEN(lens); g++)
-	for (size_t h = 0; h < ARRAY_LEN(offs); h++) {
-		const struct plan_head head = {
-			.magic = PLAN_MAGIC, .version = PLAN_VERSION, .total = totals[t],
-			.nslots = counts[a], .slots_off = offs[b], .nsteps = counts[c], .steps_off = offs[d],
-			.pool_len = lens[g], .pool_off = offs[h],
-		};
+		for (size_t a = 0; a < ARRAY_LEN(counts); a++)
+			for (size_t b = 0; b < ARRAY_LEN(offs); b++)
+				for (size_t c = 0; c < ARRAY_LEN(counts); c++)
+					for (size_t d = 0; d < ARRAY_LEN(offs); d++)
+						for (size_t g = 0; g < ARRAY_LEN(lens); g++)
+							for (size_t h = 0; h < ARRAY_LEN(offs);
+							     h++) {
+								const struct plan_head head = {
+									.magic = PLAN_MAGIC,
+									.version = PLAN_VERSION,
+									.total = totals[t],
+									.nslots = counts[a],
+									.slots_off = offs[b],
+									.nsteps = counts[c],
+									.steps_off = offs[d],
+									.pool_len = lens[g],
+									.pool_off = offs[h],
+								};
 
-		memset(bytes, 0, total);
-		memcpy(bytes, &head, sizeof(head));
-		((struct step *)(void *)(bytes + steps))->kind = STEP_SESSION;
-		judge(bytes, total);
-	}
+								memset(bytes, 0, total);
+								memcpy(bytes, &head, sizeof(head));
+								((struct step *)(void *)(bytes +
+											 steps))
+									->kind = STEP_SESSION;
+								judge(bytes, total);
+							}
 }
 
 /* Every length from nothing to the whole, of a plan that is right. */
@@ -142,8 +153,13 @@ static void lengths(const unsigned char *plan, size_t len)
 
 static size_t lay_out(unsigned char *ret, uint32_t nsteps, uint32_t pool_len)
 {
-	struct plan_head h = { .magic = PLAN_MAGIC, .version = PLAN_VERSION, .nslots = 2, .slots_off = 48,
-			       .nsteps = nsteps, .steps_off = 64, .pool_len = pool_len };
+	struct plan_head h = { .magic = PLAN_MAGIC,
+			       .version = PLAN_VERSION,
+			       .nslots = 2,
+			       .slots_off = 48,
+			       .nsteps = nsteps,
+			       .steps_off = 64,
+			       .pool_len = pool_len };
 
 	h.pool_off = (uint32_t)(64 + nsteps * sizeof(struct step));
 	h.total = h.pool_off + (pool_len + 15) / 16 * 16;
@@ -152,10 +168,14 @@ static size_t lay_out(unsigned char *ret, uint32_t nsteps, uint32_t pool_len)
 	return h.total;
 }
 
-static const uint32_t some_offs[] = { 0, 1, 7, 8, 9, 15, 16, 23, 24, 30, 31, 32, 33, 40, 0xfffffff8, UINT32_MAX };
-static const uint32_t some_lens[] = { 0, 1, 2, 3, 4, 5, 7, 8, 16, 24, 31, 32, 33, 0x1fffffff, 0x20000000, UINT32_MAX };
+static const uint32_t some_offs[] = { 0,  1,  7,  8,  9,  15, 16,	  23,
+				      24, 30, 31, 32, 33, 40, 0xfffffff8, UINT32_MAX };
+static const uint32_t some_lens[] = { 0,  1,  2,  3,  4,  5,	      7,	  8,
+				      16, 24, 31, 32, 33, 0x1fffffff, 0x20000000, UINT32_MAX };
 /* What a word of the pool may be: offsets at the edges, text with and without an end, wild numbers. */
-static const uint64_t words[] = { 0, 1, 8, 16, 31, 32, 0x4141414141414141, 0x4100000000000041, UINT64_MAX };
+static const uint64_t words[] = {
+	0, 1, 8, 16, 31, 32, 0x4141414141414141, 0x4100000000000041, UINT64_MAX
+};
 
 static void fill_pool(unsigned char *pool, unsigned int code)
 {
@@ -184,13 +204,14 @@ static void one_field(unsigned int kind, const struct step_field *f)
 	for (unsigned int code = 0; code < pools(); code += full ? 1 : 7) {
 		fill_pool(plan + pool, code);
 		for (size_t o = 0; o < ARRAY_LEN(some_offs); o++)
-		for (size_t l = 0; l < ARRAY_LEN(some_lens); l++) {
-			const struct ref r = { some_offs[o], some_lens[l] };
+			for (size_t l = 0; l < ARRAY_LEN(some_lens); l++) {
+				const struct ref r = { some_offs[o], some_lens[l] };
 
-			memcpy((char *)s + f->offset, &r, f->type == FIELD_SLOT ? 4 : sizeof(r));
-			memcpy(bytes, plan, len);
-			judge(bytes, len);
-		}
+				memcpy((char *)s + f->offset, &r,
+				       f->type == FIELD_SLOT ? 4 : sizeof(r));
+				memcpy(bytes, plan, len);
+				judge(bytes, len);
+			}
 	}
 }
 

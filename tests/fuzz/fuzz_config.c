@@ -8,7 +8,9 @@
 
 static void compile(const struct oci_spec *s)
 {
-	struct launch_options o = { .id = "fuzz", .bundle = "/bundle", .state_dir = "/state", .gate = true };
+	struct launch_options o = {
+		.id = "fuzz", .bundle = "/bundle", .state_dir = "/state", .gate = true
+	};
 	AUTO_INFO struct launch_info info = { 0 };
 	AUTO_BUF struct buf wire = { 0 };
 	AUTO_BUF struct buf text = { 0 };

@@ -63,8 +63,12 @@ static void play(int sock, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct plan p = { .timing = size > 0 && (data[0] & 128) };
-	struct launch l = { .plan = &p, .pid = INT32_MAX, .pidfd = -EBADF, .console_fd = -EBADF,
-			    .proc_fd = -EBADF, .gate = size > 0 && (data[0] & 64) };
+	struct launch l = { .plan = &p,
+			    .pid = INT32_MAX,
+			    .pidfd = -EBADF,
+			    .console_fd = -EBADF,
+			    .proc_fd = -EBADF,
+			    .gate = size > 0 && (data[0] & 64) };
 	struct msg m;
 	struct err e = { 0 };
 	int pair[2], r;

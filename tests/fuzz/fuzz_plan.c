@@ -15,8 +15,17 @@ static uint32_t next(uint32_t *seed)
 /* Values at the edges of what the head says. */
 static uint32_t edge(const struct plan_head *h, uint32_t *seed)
 {
-	const uint32_t from[] = { 0, 8, h->total, h->pool_len, h->pool_off, h->steps_off, h->nslots,
-				  h->nsteps, UINT32_MAX, 1U << 31, next(seed) % (h->pool_len | 1) };
+	const uint32_t from[] = { 0,
+				  8,
+				  h->total,
+				  h->pool_len,
+				  h->pool_off,
+				  h->steps_off,
+				  h->nslots,
+				  h->nsteps,
+				  UINT32_MAX,
+				  1U << 31,
+				  next(seed) % (h->pool_len | 1) };
 
 	return from[next(seed) % ARRAY_LEN(from)] + next(seed) % 17 - 8;
 }

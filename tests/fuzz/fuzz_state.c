@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (state_encode(&c, &text, &e) < 0 || state_decode(text.data, text.len, &again, &e) < 0)
 		abort();
-	if (again.pid != c.pid || again.start_time != c.start_time || again.cgroup_count != c.cgroup_count)
+	if (again.pid != c.pid || again.start_time != c.start_time ||
+	    again.cgroup_count != c.cgroup_count)
 		abort();
 	return 0;
 }

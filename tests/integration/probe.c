@@ -53,12 +53,14 @@ static int fds(void)
 static int limits(void)
 {
 	static const char *const names[] = {
-		[RLIMIT_CPU] = "CPU", [RLIMIT_FSIZE] = "FSIZE", [RLIMIT_DATA] = "DATA",
-		[RLIMIT_STACK] = "STACK", [RLIMIT_CORE] = "CORE", [RLIMIT_RSS] = "RSS",
-		[RLIMIT_NPROC] = "NPROC", [RLIMIT_NOFILE] = "NOFILE", [RLIMIT_MEMLOCK] = "MEMLOCK",
-		[RLIMIT_AS] = "AS", [RLIMIT_LOCKS] = "LOCKS", [RLIMIT_SIGPENDING] = "SIGPENDING",
-		[RLIMIT_MSGQUEUE] = "MSGQUEUE", [RLIMIT_NICE] = "NICE", [RLIMIT_RTPRIO] = "RTPRIO",
-		[RLIMIT_RTTIME] = "RTTIME",
+		[RLIMIT_CPU] = "CPU",		[RLIMIT_FSIZE] = "FSIZE",
+		[RLIMIT_DATA] = "DATA",		[RLIMIT_STACK] = "STACK",
+		[RLIMIT_CORE] = "CORE",		[RLIMIT_RSS] = "RSS",
+		[RLIMIT_NPROC] = "NPROC",	[RLIMIT_NOFILE] = "NOFILE",
+		[RLIMIT_MEMLOCK] = "MEMLOCK",	[RLIMIT_AS] = "AS",
+		[RLIMIT_LOCKS] = "LOCKS",	[RLIMIT_SIGPENDING] = "SIGPENDING",
+		[RLIMIT_MSGQUEUE] = "MSGQUEUE", [RLIMIT_NICE] = "NICE",
+		[RLIMIT_RTPRIO] = "RTPRIO",	[RLIMIT_RTTIME] = "RTTIME",
 	};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -130,7 +132,8 @@ static int answer_mknod(int argc, char **argv)
 {
 	(void)argc;
 	return answer(mknod(argv[2], argv[3][0] == 'b' ? S_IFBLK | 0600 : S_IFCHR | 0600,
-			    makedev((unsigned)atoi(argv[4]), (unsigned)atoi(argv[5])))), 0;
+			    makedev((unsigned)atoi(argv[4]), (unsigned)atoi(argv[5])))),
+	       0;
 }
 
 /* NR [ARG…] */

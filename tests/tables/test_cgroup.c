@@ -33,9 +33,9 @@ struct fixture {
 
 static void hierarchy(struct fixture *f, char *mount, char *controllers, char *own, char *offered)
 {
-	f->h[f->host.cgroups.count++] =
-		(struct cgroup_hierarchy){ mount, controllers, own, S("/"), offered,
-					   offered != NULL };
+	f->h[f->host.cgroups.count++] = (struct cgroup_hierarchy){ mount,   controllers,
+								   own,	    S("/"),
+								   offered, offered != NULL };
 }
 
 static void fresh(struct fixture *f, enum cgroup_layout layout)
@@ -79,8 +79,8 @@ static int plan_it(struct fixture *f)
 	int r = cg_plan(&f->spec, &f->host, &f->o, &f->plan, &f->ret, &f->e);
 
 	if (r == 0)
-		assert_int_equal(plan_view_half(&f->plan.host, NULL, f->plan.slots, &f->view,
-						&f->e), 0);
+		assert_int_equal(
+			plan_view_half(&f->plan.host, NULL, f->plan.slots, &f->view, &f->e), 0);
 	return r;
 }
 
@@ -288,8 +288,9 @@ static void cpu_values(void **state)
 	static const struct {
 		uint64_t shares;
 		const char *weight;
-	} rows[] = { { 2, "1" }, { 1024, "39" }, { 262144, "10000" }, { 999999, "10000" },
-		     { 1, "1" } };
+	} rows[] = {
+		{ 2, "1" }, { 1024, "39" }, { 262144, "10000" }, { 999999, "10000" }, { 1, "1" }
+	};
 	struct fixture f;
 
 	(void)state;
@@ -312,7 +313,8 @@ static void cpu_values(void **state)
 			assert_string_equal(value_of(&f, "cpu.max"), "50000 100000");
 		else
 			assert_string_equal(value_of(&f, "/sys/fs/cgroup/cpu,cpuacct/box1/"
-							 "cpu.cfs_quota_us"), "50000");
+							 "cpu.cfs_quota_us"),
+					    "50000");
 		assert_string_equal(value_of(&f, "cpuset.cpus"), "0-1");
 		assert_string_equal(value_of(&f, "cpuset.mems"), "0");
 		done(&f);
@@ -364,9 +366,9 @@ static void io_values(void **state)
 		} else {
 			assert_string_equal(value_of(&f, "blkio.weight|blkio.bfq.weight"),
 					    "100|100");
-			assert_string_equal(
-				value_of(&f, "blkio.weight_device|blkio.bfq.weight_device"),
-				"8:0 500|8:0 500");
+			assert_string_equal(value_of(&f,
+						     "blkio.weight_device|blkio.bfq.weight_device"),
+					    "8:0 500|8:0 500");
 			assert_string_equal(value_of(&f, "blkio.throttle.write_bps_device"),
 					    "8:16 1000");
 		}
@@ -508,8 +510,10 @@ static void devices_v1_start_from_deny_all(void **state)
 	assert_int_equal(plan_it(&f), 0);
 	done(&f);
 	/* A wide deny takes the narrow rules before it away, one by one. */
-	rules[0] = (struct oci_device_rule){ .allow = true, .type = OCI_DEVICE_CHAR,
-					     .major = { true, 10 }, .minor = { true, 200 } };
+	rules[0] = (struct oci_device_rule){ .allow = true,
+					     .type = OCI_DEVICE_CHAR,
+					     .major = { true, 10 },
+					     .minor = { true, 200 } };
 	rules[1].minor = (struct opt_i64){ false, 0 };
 	fresh(&f, CGROUP_V1);
 	f.res.devices = rules;

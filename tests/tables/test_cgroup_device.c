@@ -11,8 +11,13 @@
 
 /* The v2 device program, run by a small interpreter, against a model that needs no program. */
 
-enum { R = BPF_DEVCG_ACC_READ, W = BPF_DEVCG_ACC_WRITE, M = BPF_DEVCG_ACC_MKNOD,
-       CHR = BPF_DEVCG_DEV_CHAR, BLK = BPF_DEVCG_DEV_BLOCK };
+enum {
+	R = BPF_DEVCG_ACC_READ,
+	W = BPF_DEVCG_ACC_WRITE,
+	M = BPF_DEVCG_ACC_MKNOD,
+	CHR = BPF_DEVCG_DEV_CHAR,
+	BLK = BPF_DEVCG_DEV_BLOCK
+};
 
 static uint64_t operand(const struct bpf_insn *i, const uint64_t *reg)
 {
@@ -145,8 +150,11 @@ static void denying_one_access_denies_it_in_company(void **state)
 {
 	const struct oci_device_rule rules[] = {
 		{ .allow = true },
-		{ .allow = false, .type = OCI_DEVICE_CHAR, .major = { true, 1 },
-		  .minor = { true, 3 }, .access = (char[]){ "w" } },
+		{ .allow = false,
+		  .type = OCI_DEVICE_CHAR,
+		  .major = { true, 1 },
+		  .minor = { true, 3 },
+		  .access = (char[]){ "w" } },
 	};
 	AUTO_BUF struct buf program = { 0 };
 

@@ -394,8 +394,8 @@ static void an_optional_cgroup_may_be_refused(void **state)
 		plan_done(&l.plan);
 		plan_init(&l.plan);
 		assert_int_equal(cg_plan(&l.spec, &l.host, &o, &l.plan, &l.ret, &l.e), 0);
-		assert_int_equal(plan_view_half(&l.plan.host, l.slots, l.plan.slots, &l.view,
-						&l.e), 0);
+		assert_int_equal(plan_view_half(&l.plan.host, l.slots, l.plan.slots, &l.view, &l.e),
+				 0);
 		pid = fork();
 		if (pid == 0) {
 			if (setresuid(65534, 65534, 65534) < 0)

@@ -18,28 +18,52 @@
 #define TEXT(s) ((char *)(uintptr_t)(s))
 
 static struct cgroup_hierarchy v2_host[] = {
-	{ .mount = TEXT("/sys/fs/cgroup"), .controllers = TEXT(""), .own = TEXT("/user.slice/me"),
-	  .mount_root = TEXT("/"), .offered = TEXT("cpuset cpu io memory pids"), .v2 = true },
+	{ .mount = TEXT("/sys/fs/cgroup"),
+	  .controllers = TEXT(""),
+	  .own = TEXT("/user.slice/me"),
+	  .mount_root = TEXT("/"),
+	  .offered = TEXT("cpuset cpu io memory pids"),
+	  .v2 = true },
 };
 static struct cgroup_hierarchy hybrid_host[] = {
-	{ .mount = TEXT("/sys/fs/cgroup/memory"), .controllers = TEXT("memory"), .own = TEXT("/"),
+	{ .mount = TEXT("/sys/fs/cgroup/memory"),
+	  .controllers = TEXT("memory"),
+	  .own = TEXT("/"),
 	  .mount_root = TEXT("/") },
-	{ .mount = TEXT("/sys/fs/cgroup/devices"), .controllers = TEXT("devices"), .own = TEXT("/"),
+	{ .mount = TEXT("/sys/fs/cgroup/devices"),
+	  .controllers = TEXT("devices"),
+	  .own = TEXT("/"),
 	  .mount_root = TEXT("/") },
-	{ .mount = TEXT("/sys/fs/cgroup/unified"), .controllers = TEXT(""), .own = TEXT("/"),
-	  .mount_root = TEXT("/"), .offered = TEXT("hugetlb"), .v2 = true },
+	{ .mount = TEXT("/sys/fs/cgroup/unified"),
+	  .controllers = TEXT(""),
+	  .own = TEXT("/"),
+	  .mount_root = TEXT("/"),
+	  .offered = TEXT("hugetlb"),
+	  .v2 = true },
 };
 
 static const struct host_facts root_v2 = {
-	.admin = true, .initial_userns = true, .caps_effective = ~0ULL, .caps_bounding = ~0ULL,
-	.cap_last = 40, .cgroups = { .layout = CGROUP_V2, .hierarchies = v2_host, .count = 1 },
+	.admin = true,
+	.initial_userns = true,
+	.caps_effective = ~0ULL,
+	.caps_bounding = ~0ULL,
+	.cap_last = 40,
+	.cgroups = { .layout = CGROUP_V2, .hierarchies = v2_host, .count = 1 },
 };
 static const struct host_facts root_hybrid = {
-	.admin = true, .initial_userns = true, .caps_effective = ~0ULL, .caps_bounding = ~0ULL,
-	.cap_last = 40, .cgroups = { .layout = CGROUP_HYBRID, .hierarchies = hybrid_host, .count = 3 },
+	.admin = true,
+	.initial_userns = true,
+	.caps_effective = ~0ULL,
+	.caps_bounding = ~0ULL,
+	.cap_last = 40,
+	.cgroups = { .layout = CGROUP_HYBRID, .hierarchies = hybrid_host, .count = 3 },
 };
 static const struct host_facts rootless_v2 = {
-	.euid = 1000, .egid = 1000, .initial_userns = true, .caps_bounding = ~0ULL, .cap_last = 40,
+	.euid = 1000,
+	.egid = 1000,
+	.initial_userns = true,
+	.caps_bounding = ~0ULL,
+	.cap_last = 40,
 	.cgroups = { .layout = CGROUP_V2, .hierarchies = v2_host, .count = 1 },
 };
 
@@ -64,8 +88,8 @@ static void compare(struct arena *a, const char *name, const struct buf *got)
 	AUTO_BUF struct buf want = { 0 };
 
 	if (getenv("CAY_GOLDEN")) {
-		AUTO_FD int fd = open(golden_path(a, name),
-				      O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+		AUTO_FD int fd =
+			open(golden_path(a, name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 		assert_int_equal(write(fd, got->data, got->len), (ssize_t)got->len);
 		return;
@@ -76,8 +100,11 @@ static void compare(struct arena *a, const char *name, const struct buf *got)
 
 static void check(const char *config, const char *golden, const struct host_facts *h, bool gate)
 {
-	struct launch_options o = { .id = "isle", .bundle = "/bundle", .state_dir = "/run/cay/isle",
-				    .gate = gate, .cgroup_optional = !h->admin };
+	struct launch_options o = { .id = "isle",
+				    .bundle = "/bundle",
+				    .state_dir = "/run/cay/isle",
+				    .gate = gate,
+				    .cgroup_optional = !h->admin };
 	AUTO_INFO struct launch_info info = { 0 };
 	AUTO_SPEC struct oci_spec *spec = NULL;
 	AUTO_BUF struct buf text = { 0 };

@@ -27,9 +27,9 @@
 
 /* One row an option or a list of them: what changes, all the rest stays zero. */
 static const struct {
-	const char *options; /* comma-separated */
+	const char *options;  /* comma-separated */
 	struct mnt_opts want; /* without data */
-	const char *data;    /* comma-separated */
+	const char *data;     /* comma-separated */
 } rows[] = {
 	{ "", { 0 }, "" },
 	{ "async", { 0 }, "async" },

@@ -25,21 +25,21 @@ static const struct host_facts plain_host = { .euid = 1000, .egid = 1000, .initi
 
 /* What runc spec writes, without what has nothing to do with mounts. */
 #define MOUNTS_DEFAULT                                                                             \
-	"{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"                        \
-	"{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\","                        \
-	"\"options\":[\"nosuid\",\"strictatime\",\"mode=755\",\"size=65536k\"]},"                   \
-	"{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":"      \
-	"[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\",\"gid=5\"]},"       \
-	"{\"destination\":\"/dev/shm\",\"type\":\"tmpfs\",\"source\":\"shm\",\"options\":"          \
-	"[\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=65536k\"]},"                         \
-	"{\"destination\":\"/dev/mqueue\",\"type\":\"mqueue\",\"source\":\"mqueue\",\"options\":"   \
+	"{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"                       \
+	"{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\","                       \
+	"\"options\":[\"nosuid\",\"strictatime\",\"mode=755\",\"size=65536k\"]},"                  \
+	"{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":"     \
+	"[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\",\"gid=5\"]},"      \
+	"{\"destination\":\"/dev/shm\",\"type\":\"tmpfs\",\"source\":\"shm\",\"options\":"         \
+	"[\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=65536k\"]},"                        \
+	"{\"destination\":\"/dev/mqueue\",\"type\":\"mqueue\",\"source\":\"mqueue\",\"options\":"  \
 	"[\"nosuid\",\"noexec\",\"nodev\"]},"
-#define CGROUP                                                                                     \
+#define CGROUP                                                                                       \
 	"{\"destination\":\"/sys/fs/cgroup\",\"type\":\"cgroup\",\"source\":\"cgroup\",\"options\":" \
 	"[\"nosuid\",\"noexec\",\"nodev\",\"relatime\",\"ro\"]}"
-#define SPEC(mounts, rest)                                                                         \
-	"{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"rootfs\",\"readonly\":true},\"mounts\":["     \
-	mounts "],\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"}" rest "}}"
+#define SPEC(mounts, rest)                                                                               \
+	"{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"rootfs\",\"readonly\":true},\"mounts\":[" mounts \
+	"],\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"}" rest "}}"
 #define NS(type) ",{\"type\":\"" type "\"}"
 
 struct text {
@@ -182,15 +182,15 @@ static void expect(const char *json, plan_fn *fn, const struct host_facts *h,
 	assert_string_equal(t.s, want);
 }
 
-static const struct cgroup_view unified = { .name = "", .source = "/sys/fs/cgroup/c", .options = "",
-					    .v2 = true };
+static const struct cgroup_view unified = {
+	.name = "", .source = "/sys/fs/cgroup/c", .options = "", .v2 = true
+};
 
 static void plans_the_default_bundle(void **state)
 {
-	const struct mnt_options o = { .bundle = "/b",
-				       .kcore = true,
-				       .cgroups = &unified,
-				       .cgroups_count = 1 };
+	const struct mnt_options o = {
+		.bundle = "/b", .kcore = true, .cgroups = &unified, .cgroups_count = 1
+	};
 
 	(void)state;
 	expect(SPEC(MOUNTS_DEFAULT
@@ -258,7 +258,9 @@ static void plans_the_rootless_default_bundle(void **state)
 static void plans_hybrid_cgroups(void **state)
 {
 	static const struct cgroup_view views[] = {
-		{ .name = "cpu,cpuacct", .source = "/c/cpu,cpuacct/x", .options = "cpu,cpuacct",
+		{ .name = "cpu,cpuacct",
+		  .source = "/c/cpu,cpuacct/x",
+		  .options = "cpu,cpuacct",
 		  .symlink = "cpu,cpuacct" },
 		{ .name = "systemd", .source = "/c/systemd/x", .options = "name=systemd" },
 		{ .name = "unified", .source = "/c/unified/x", .options = "", .v2 = true },
@@ -307,7 +309,7 @@ static void the_planner_opens_bind_sources_if_it_may(void **state)
 		"\"uidMappings\":[{\"containerID\":0,\"hostID\":7,\"size\":1}],"
 		"\"gidMappings\":[{\"containerID\":0,\"hostID\":7,\"size\":1}]}",
 		NS("user") "],\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":10}],"
-		"\"gidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":10}]");
+			   "\"gidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":10}]");
 	static struct text t;
 	struct err e = { 0 };
 
@@ -327,10 +329,10 @@ static void propagation_of_the_root_is_also_that_of_the_binds(void **state)
 {
 #define ONE_BIND "{\"destination\":\"/v\",\"source\":\"/v\",\"options\":[\"bind\",\"shared\"]}"
 	(void)state;
-	expect(SPEC(ONE_BIND, "],\"rootfsPropagation\":\"rshared\""), mnt_plan_mounts, &root_host, NULL,
-	       "open-tree /v slot=0\nbind - /v /v prop=0x100000 slot=0\n");
-	expect(SPEC(ONE_BIND, "],\"rootfsPropagation\":\"private\""), mnt_plan_mounts, &root_host, NULL,
-	       "open-tree /v slot=0 prop=0x40000\nbind - /v /v prop=0x100000 slot=0\n");
+	expect(SPEC(ONE_BIND, "],\"rootfsPropagation\":\"rshared\""), mnt_plan_mounts, &root_host,
+	       NULL, "open-tree /v slot=0\nbind - /v /v prop=0x100000 slot=0\n");
+	expect(SPEC(ONE_BIND, "],\"rootfsPropagation\":\"private\""), mnt_plan_mounts, &root_host,
+	       NULL, "open-tree /v slot=0 prop=0x40000\nbind - /v /v prop=0x100000 slot=0\n");
 	expect(SPEC("", "],\"rootfsPropagation\":\"shared\""), mnt_plan_late, &root_host, NULL,
 	       "remount - - / prop=0x100000\nremount - - / set=0x1\n");
 	expect(SPEC("", "],\"rootfsPropagation\":\"rslave\""), mnt_plan_root, &root_host, NULL,
@@ -361,9 +363,10 @@ static void read_only_waits_where_things_are_still_put(void **state)
 static void devices_of_the_configuration_replace_the_defaults(void **state)
 {
 	(void)state;
-	expect(SPEC("", "],\"devices\":[{\"path\":\"/dev//null\",\"type\":\"c\",\"major\":1,\"minor\":3,"
-			"\"fileMode\":432,\"uid\":5,\"gid\":6},"
-			"{\"path\":\"/dev/pipe\",\"type\":\"p\"}]"),
+	expect(SPEC("",
+		    "],\"devices\":[{\"path\":\"/dev//null\",\"type\":\"c\",\"major\":1,\"minor\":3,"
+		    "\"fileMode\":432,\"uid\":5,\"gid\":6},"
+		    "{\"path\":\"/dev/pipe\",\"type\":\"p\"}]"),
 	       mnt_plan_devices, &root_host, NULL,
 	       "device /dev/zero 20666 1:5 0:0 bind=0\n"
 	       "device /dev/full 20666 1:7 0:0 bind=0\n"
@@ -415,11 +418,13 @@ static void refuses_what_can_not_be(void **state)
 		  "mounts[0]: type: missing, and no option \"bind\" or \"rbind\"" },
 		{ SPEC("{\"destination\":\"/x\",\"options\":[\"bind\"]}", "]"),
 		  "mounts[0]: source: missing, a bind mount needs one" },
-		{ SPEC("{\"destination\":\"/x\",\"type\":\"proc\",\"options\":[\"tmpcopyup\"]}", "]"),
+		{ SPEC("{\"destination\":\"/x\",\"type\":\"proc\",\"options\":[\"tmpcopyup\"]}",
+		       "]"),
 		  "mounts[0]: option \"tmpcopyup\": only for tmpfs, not \"proc\"" },
 		{ SPEC("{\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"idmap\"]}", "]"),
 		  "mounts[0]: id-mapping: only bind mounts can be id-mapped" },
-		{ SPEC("{\"destination\":\"/x\",\"source\":\"/x\",\"options\":[\"bind\",\"idmap\"]}", "]"),
+		{ SPEC("{\"destination\":\"/x\",\"source\":\"/x\",\"options\":[\"bind\",\"idmap\"]}",
+		       "]"),
 		  "mounts[0]: option \"idmap\": needs uidMappings here or in linux" },
 		{ SPEC("", "],\"rootfsPropagation\":\"sideways\""),
 		  "linux.rootfsPropagation \"sideways\": unknown" },
@@ -432,7 +437,8 @@ static void refuses_what_can_not_be(void **state)
 		static struct text t;
 		struct err e = { 0 };
 
-		assert_int_equal(plan_text(rows[i].json, mnt_plan, &root_host, NULL, &t, &e), -EINVAL);
+		assert_int_equal(plan_text(rows[i].json, mnt_plan, &root_host, NULL, &t, &e),
+				 -EINVAL);
 		assert_string_equal(e.msg, rows[i].message);
 	}
 }

@@ -30,13 +30,43 @@
 /* In the manner of the engines: errno by default, a long list allowed, some by argument. */
 static struct oci_seccomp profile(void)
 {
-	static char *allowed[] = {
-		"read", "write", "close", "openat", "exit_group", "exit", "brk", "mmap",
-		"munmap", "mprotect", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "getpid",
-		"gettid", "fstat", "newfstatat", "lseek", "futex", "clock_gettime", "getrandom",
-		"prctl", "sched_yield", "nanosleep", "dup", "pipe2", "poll", "ioctl", "fcntl",
-		"wait4", "clone", "execve", "uname", "getcwd", "statx", "no_such_call_at_all", NULL
-	};
+	static char *allowed[] = { "read",
+				   "write",
+				   "close",
+				   "openat",
+				   "exit_group",
+				   "exit",
+				   "brk",
+				   "mmap",
+				   "munmap",
+				   "mprotect",
+				   "rt_sigaction",
+				   "rt_sigprocmask",
+				   "rt_sigreturn",
+				   "getpid",
+				   "gettid",
+				   "fstat",
+				   "newfstatat",
+				   "lseek",
+				   "futex",
+				   "clock_gettime",
+				   "getrandom",
+				   "prctl",
+				   "sched_yield",
+				   "nanosleep",
+				   "dup",
+				   "pipe2",
+				   "poll",
+				   "ioctl",
+				   "fcntl",
+				   "wait4",
+				   "clone",
+				   "execve",
+				   "uname",
+				   "getcwd",
+				   "statx",
+				   "no_such_call_at_all",
+				   NULL };
 	static struct oci_seccomp_arg no_vsock[] = {
 		{ .index = 0, .value = AF_VSOCK, .op = S("SCMP_CMP_NE") },
 	};
@@ -54,7 +84,8 @@ static struct oci_seccomp profile(void)
 					      .action = S("SCMP_ACT_ALLOW") };
 	rules[1] = (struct oci_syscall_rule){ .names = { sock, 1 },
 					      .action = S("SCMP_ACT_ALLOW"),
-					      .args = no_vsock, .args_count = 1 };
+					      .args = no_vsock,
+					      .args_count = 1 };
 	rules[2] = (struct oci_syscall_rule){ .names = { dirs, 2 },
 					      .action = S("SCMP_ACT_ERRNO"),
 					      .errno_ret = { true, EDOM } };
@@ -132,7 +163,8 @@ static void profile_decides_as_written(void **state)
 	assert_int_equal(outcome(&f, 0, SYS_socket, AF_VSOCK, SOCK_STREAM), EPERM);
 	assert_int_equal(outcome(&f, 0, SYS_acct, 0, 0), 1000 + SIGSYS);
 	assert_int_equal(outcome(&f, SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_TSYNC,
-				 SYS_getppid, 0, 0), EPERM);
+				 SYS_getppid, 0, 0),
+			 EPERM);
 }
 
 static void calls_newer_than_the_profile_do_not_exist(void **state)
@@ -193,24 +225,27 @@ static void operators_compare(void **state)
 		long arg;
 		bool hit;
 	} rows[] = {
-		{ "SCMP_CMP_EQ", 5, 0, 5, true },  { "SCMP_CMP_EQ", 5, 0, 6, false },
-		{ "SCMP_CMP_NE", 5, 0, 6, true },  { "SCMP_CMP_LT", 5, 0, 4, true },
-		{ "SCMP_CMP_LE", 5, 0, 5, true },  { "SCMP_CMP_GT", 5, 0, 5, false },
-		{ "SCMP_CMP_GE", 5, 0, 5, true },  { "SCMP_CMP_MASKED_EQ", 6, 4, 5, true },
+		{ "SCMP_CMP_EQ", 5, 0, 5, true },	  { "SCMP_CMP_EQ", 5, 0, 6, false },
+		{ "SCMP_CMP_NE", 5, 0, 6, true },	  { "SCMP_CMP_LT", 5, 0, 4, true },
+		{ "SCMP_CMP_LE", 5, 0, 5, true },	  { "SCMP_CMP_GT", 5, 0, 5, false },
+		{ "SCMP_CMP_GE", 5, 0, 5, true },	  { "SCMP_CMP_MASKED_EQ", 6, 4, 5, true },
 		{ "SCMP_CMP_MASKED_EQ", 6, 4, 7, false },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct oci_seccomp_arg arg = { .index = 0, .value = rows[i].value,
+		struct oci_seccomp_arg arg = { .index = 0,
+					       .value = rows[i].value,
 					       .value_two = rows[i].two,
 					       .op = (char *)(uintptr_t)rows[i].op };
 		struct oci_syscall_rule rule = { .names = LIST(S("getpgid")),
 						 .action = S("SCMP_ACT_ERRNO"),
 						 .errno_ret = { true, EDOM },
-						 .args = &arg, .args_count = 1 };
+						 .args = &arg,
+						 .args_count = 1 };
 		struct oci_seccomp sc = { .default_action = S("SCMP_ACT_ALLOW"),
-					  .syscalls = &rule, .syscalls_count = 1 };
+					  .syscalls = &rule,
+					  .syscalls_count = 1 };
 		AUTO_BUF struct buf f = { 0 };
 
 		compile_or_fail(&sc, &f);
@@ -221,9 +256,12 @@ static void operators_compare(void **state)
 static void errors_name_the_path(void **state)
 {
 	struct oci_seccomp_arg arg = { .index = 6, .op = S("SCMP_CMP_EQ") };
-	struct oci_syscall_rule rule = { .names = LIST(S("read")), .action = S("SCMP_ACT_ALLOW"),
-					 .args = &arg, .args_count = 1 };
-	struct oci_seccomp sc = { .default_action = S("SCMP_ACT_ERRNO"), .syscalls = &rule,
+	struct oci_syscall_rule rule = { .names = LIST(S("read")),
+					 .action = S("SCMP_ACT_ALLOW"),
+					 .args = &arg,
+					 .args_count = 1 };
+	struct oci_seccomp sc = { .default_action = S("SCMP_ACT_ERRNO"),
+				  .syscalls = &rule,
 				  .syscalls_count = 1 };
 	AUTO_BUF struct buf f = { 0 };
 	uint32_t flags = 7;

@@ -41,10 +41,10 @@ enum mode { COUNT, FAIL, KILL };
 
 struct task {
 	pid_t pid;
-	char role; /* 'p', 'i', or '-': not yet the program */
+	char role;   /* 'p', 'i', or '-': not yet the program */
 	bool inject; /* this call returns @fault at its end */
 	bool parked; /* waits at the gate */
-	long last; /* call it entered; negative: left */
+	long last;   /* call it entered; negative: left */
 };
 
 static struct task tasks[MAX_TASKS];
@@ -108,9 +108,11 @@ static void let_go(struct task *t)
 /* What the kernel refuses to nobody; brk answers with the old end, which no errno is. */
 static bool never_fails(uint64_t nr)
 {
-	static const long list[] = { SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_brk, SYS_umask,
-				     SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid,
-				     SYS_getgid, SYS_getegid, SYS_set_tid_address };
+	static const long list[] = {
+		SYS_exit,   SYS_exit_group, SYS_rt_sigreturn,	SYS_brk,    SYS_umask,
+		SYS_getpid, SYS_gettid,	    SYS_getppid,	SYS_getuid, SYS_geteuid,
+		SYS_getgid, SYS_getegid,    SYS_set_tid_address
+	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
 		if ((long)nr == list[i])
@@ -138,7 +140,8 @@ static void enter(struct task *t, uint64_t nr, uint64_t arg)
 	} else {
 		t->inject = true;
 		t->parked = false;
-		if (ptrace(PTRACE_POKEUSER, t->pid, offsetof(struct user_regs_struct, orig_rax), -1L) < 0)
+		if (ptrace(PTRACE_POKEUSER, t->pid, offsetof(struct user_regs_struct, orig_rax),
+			   -1L) < 0)
 			fail("PTRACE_POKEUSER");
 	}
 }
@@ -150,7 +153,8 @@ static void leave(struct task *t)
 	if (!t->inject)
 		return;
 	t->inject = false;
-	if (ptrace(PTRACE_POKEUSER, t->pid, offsetof(struct user_regs_struct, rax), (long)-fault) < 0 &&
+	if (ptrace(PTRACE_POKEUSER, t->pid, offsetof(struct user_regs_struct, rax), (long)-fault) <
+		    0 &&
 	    errno != ESRCH)
 		fail("PTRACE_POKEUSER");
 }
@@ -229,8 +233,8 @@ static void too_long(int sig)
 	/* Not signal-safe, but this is the end of a test that has failed. */
 	for (size_t i = 0; i < MAX_TASKS; i++)
 		if (tasks[i].pid)
-			fprintf(report, "task %d %c parked %d last %ld\n", tasks[i].pid, tasks[i].role,
-				tasks[i].parked, tasks[i].last);
+			fprintf(report, "task %d %c parked %d last %ld\n", tasks[i].pid,
+				tasks[i].role, tasks[i].parked, tasks[i].last);
 	fprintf(report, "hang\nhit %ld %d\n", hit_call, hit_pid);
 	fflush(report);
 	_exit(124);
@@ -270,8 +274,9 @@ static void loop(void)
 			event(t, status);
 		} else {
 			/* To the first process of a pid namespace a fault passed on is no end, and comes for ever. */
-			bool fault_signal = WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGILL ||
-					    WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGFPE;
+			bool fault_signal =
+				WSTOPSIG(status) == SIGSEGV || WSTOPSIG(status) == SIGILL ||
+				WSTOPSIG(status) == SIGBUS || WSTOPSIG(status) == SIGFPE;
 
 			if (fault_signal)
 				kill(pid, SIGKILL);

@@ -34,9 +34,10 @@ static void copy_file(const char *path)
 
 static void status(void)
 {
-	static const char *const want[] = { "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd",
-					    "CapAmb", "NoNewPrivs", "Seccomp", "SigBlk", "SigIgn", "SigCgt",
-					    "Umask", "TracerPid", "Threads" };
+	static const char *const want[] = { "Uid",	  "Gid",     "Groups",	  "CapInh",
+					    "CapPrm",	  "CapEff",  "CapBnd",	  "CapAmb",
+					    "NoNewPrivs", "Seccomp", "SigBlk",	  "SigIgn",
+					    "SigCgt",	  "Umask",   "TracerPid", "Threads" };
 	char b[1024];
 	FILE *f = fopen("/proc/self/status", "r");
 
@@ -77,14 +78,16 @@ static void fds(void)
 		struct stat st;
 
 		if (fstat(fd, &st) == 0)
-			printf("fd %d type %o flags %x\n", fd, st.st_mode & S_IFMT, fcntl(fd, F_GETFD));
+			printf("fd %d type %o flags %x\n", fd, st.st_mode & S_IFMT,
+			       fcntl(fd, F_GETFD));
 	}
 }
 
 /* HOST_NS holds what the links read on the host. */
 static void namespaces(void)
 {
-	static const char *const names[] = { "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts" };
+	static const char *const names[] = { "cgroup", "ipc",  "mnt",  "net",
+					     "pid",    "time", "user", "uts" };
 	const char *host = getenv("HOST_NS");
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -94,7 +97,8 @@ static void namespaces(void)
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
 		n = readlink(path, link, sizeof(link) - 1);
 		link[n > 0 ? n : 0] = '\0';
-		printf("ns %s %s\n", names[i], host && n > 0 && strstr(host, link) ? "host" : "own");
+		printf("ns %s %s\n", names[i],
+		       host && n > 0 && strstr(host, link) ? "host" : "own");
 	}
 }
 

@@ -128,7 +128,8 @@ int __wrap_plan_encode(const struct plan *p, const int32_t *slots, int32_t sock,
 			gate = i + 1;
 	/* A step of the planner's passes the check of the plan and is refused when its turn comes. */
 	if (n > 0 && n <= islands)
-		s[n - 1] = (struct step){ .kind = STEP_CLONE, .phase = s[n - 1].phase,
+		s[n - 1] = (struct step){ .kind = STEP_CLONE,
+					  .phase = s[n - 1].phase,
 					  .u.clone.cgroup_slot = SLOT_NONE };
 	return __real_plan_encode(p, slots, sock, ret, e);
 }

@@ -44,7 +44,7 @@ static inline int run(struct fx *f, struct plan *p, struct err *e)
 }
 
 static inline struct step step_of(struct plan *p, enum step_kind kind, const char *fstype,
-			   const char *source, const char *target)
+				  const char *source, const char *target)
 {
 	struct step s = { .kind = (uint16_t)kind, .phase = PHASE_INIT };
 
@@ -57,7 +57,7 @@ static inline struct step step_of(struct plan *p, enum step_kind kind, const cha
 
 /* Run one mount-shaped step. */
 static inline int one(struct fx *f, enum step_kind kind, const char *fstype, const char *source,
-	       const char *target, uint32_t flags, uint64_t set, struct err *e)
+		      const char *target, uint32_t flags, uint64_t set, struct err *e)
 {
 	AUTO_PLAN struct plan p;
 	struct step s;
@@ -79,8 +79,8 @@ static inline int text_step(struct fx *f, enum step_kind kind, const char *path,
 	return run(f, &p, e);
 }
 
-static inline int device(struct fx *f, const char *path, unsigned int major, unsigned int minor, bool bind,
-		  struct err *e)
+static inline int device(struct fx *f, const char *path, unsigned int major, unsigned int minor,
+			 bool bind, struct err *e)
 {
 	struct step s = { .kind = STEP_DEVICE, .phase = PHASE_INIT };
 	AUTO_PLAN struct plan p;

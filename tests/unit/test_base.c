@@ -50,8 +50,9 @@ static void a_message_too_long_is_cut_not_lost(void **state)
 
 static void numbers_are_parsed_strictly(void **state)
 {
-	static const char *const bad[] = { "", " 1", "1 ", "+1", "-1", "0x1", "1.0", "a",
-					   "18446744073709551616" };
+	static const char *const bad[] = { "",	  " 1", "1 ",
+					   "+1",  "-1", "0x1",
+					   "1.0", "a",	"18446744073709551616" };
 	uint64_t u = 7;
 	uint32_t w = 7;
 	int64_t i;

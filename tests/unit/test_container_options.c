@@ -85,7 +85,7 @@ static void flags_take_go_booleans(void **state)
 
 static void the_tail_of_exec_is_not_looked_at(void **state)
 {
-	static const char *const list[] = { "-t",  "-e", "A=b=c", "--env=", "-g",  "5", "-g=6",
+	static const char *const list[] = { "-t", "-e", "A=b=c", "--env=", "-g", "5", "-g=6",
 					    "id", "ls", "-d",	 "--nope", "--", NULL };
 	AUTO_ARENA struct arena a = { 0 };
 	struct values v = { 0 };
@@ -161,7 +161,9 @@ static struct oci_process base(void)
 
 	return (struct oci_process){
 		.terminal = true,
-		.user = { .uid = 10, .gid = 20, .additional_gids = base_gids,
+		.user = { .uid = 10,
+			  .gid = 20,
+			  .additional_gids = base_gids,
 			  .additional_gids_count = 1 },
 		.args = { ls, 1 },
 		.env = { base_env, 1 },
@@ -175,8 +177,13 @@ static void exec_amends_the_process(void **state)
 	char *env[] = { (char[]){ "B=2" }, NULL };
 	char *caps[] = { (char[]){ "CAP_KILL" }, (char[]){ "CAP_CHOWN" }, NULL };
 	uint32_t gids[] = { 8, 9 };
-	struct ctr_exec_options o = { .args = ls, .env = env, .caps = caps, .gids = gids,
-				      .gids_count = 2, .user = "5", .cwd = "/tmp",
+	struct ctr_exec_options o = { .args = ls,
+				      .env = env,
+				      .caps = caps,
+				      .gids = gids,
+				      .gids_count = 2,
+				      .user = "5",
+				      .cwd = "/tmp",
 				      .no_new_privs = true };
 	AUTO_ARENA struct arena a = { 0 };
 	struct oci_process b = base(), *p = NULL;
@@ -204,8 +211,9 @@ static void exec_amends_the_process(void **state)
 
 static void exec_takes_only_numbers_for_a_user(void **state)
 {
-	static const char *const bad[] = { "",	   "root", "1:",  ":1",	  "1:wheel", "-1", " 1",
-					   "0x10", "1:2:3", "4294967295", "1:4294967296", "1 " };
+	static const char *const bad[] = { "",	      "root",	    "1:",	    ":1",
+					   "1:wheel", "-1",	    " 1",	    "0x10",
+					   "1:2:3",   "4294967295", "1:4294967296", "1 " };
 	AUTO_ARENA struct arena a = { 0 };
 	struct oci_process b = base(), *p = NULL;
 
@@ -221,8 +229,7 @@ static void exec_takes_only_numbers_for_a_user(void **state)
 
 static void exec_stays_inside_the_cgroup(void **state)
 {
-	static const char *const bad[] = { "..",	 "a/../..", "/../x",
-					   "memory:..", "cpu:",	    "nope:/" };
+	static const char *const bad[] = { "..", "a/../..", "/../x", "memory:..", "cpu:", "nope:/" };
 	struct cgroup_hierarchy hier[] = {
 		{ .mount = (char[]){ "/sys/fs/cgroup/memory" },
 		  .controllers = (char[]){ "memory" } },

@@ -130,8 +130,9 @@ static void accepts_ordinary_ids(void **state)
 
 static void rejects_ids_that_could_leave_the_store(void **state)
 {
-	static const char *const ids[] = { "",	  ".",	  "..",	 "a/b",	  "/a",	 "../a", ".cache",
-					   "a b", "a\nb", "a\t", "\x1b[", "\xc3\xa9", "a:b", "a*" };
+	static const char *const ids[] = { "",	    ".",	"..",  "a/b",  "/a",
+					   "../a",  ".cache",	"a b", "a\nb", "a\t",
+					   "\x1b[", "\xc3\xa9", "a:b", "a*" };
 	char longer[CTR_ID_MAX + 2];
 	struct err e;
 

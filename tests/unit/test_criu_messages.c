@@ -69,7 +69,8 @@ static void a_notification_is_read(void **state)
 	struct criu_reply r;
 
 	(void)state;
-	assert_int_equal(PARSE("\x08\x06\x10\x01\x2a\x12\x0a\x0cpost-restore\x10\xf0\xa2\x04", &r), 0);
+	assert_int_equal(PARSE("\x08\x06\x10\x01\x2a\x12\x0a\x0cpost-restore\x10\xf0\xa2\x04", &r),
+			 0);
 	assert_int_equal(r.type, CRIU_NOTIFY);
 	assert_true(r.success);
 	assert_int_equal(r.pid, 70000);
@@ -95,7 +96,8 @@ static void versions_are_numbers_that_grow(void **state)
 	assert_int_equal(PARSE("\x08\x0a\x10\x01\x52\x06\x08\x03\x10\x11\x20\x01", &r), 0);
 	assert_int_equal(r.version, 31701);
 	/* From git: what will be 3.18. */
-	assert_int_equal(PARSE("\x08\x0a\x10\x01\x52\x0a\x08\x03\x10\x11\x1a\x02v3\x20\x01", &r), 0);
+	assert_int_equal(PARSE("\x08\x0a\x10\x01\x52\x0a\x08\x03\x10\x11\x1a\x02v3\x20\x01", &r),
+			 0);
 	assert_int_equal(r.version, 31800);
 }
 
@@ -104,7 +106,13 @@ static void unknown_fields_are_passed_over(void **state)
 	struct criu_reply r;
 
 	(void)state;
-	assert_int_equal(PARSE("\x08\x02\xa1\x06" "12345678" "\xa5\x06" "1234" "\xaa\x06\x02xy\x10\x01", &r), 0);
+	assert_int_equal(PARSE("\x08\x02\xa1\x06"
+			       "12345678"
+			       "\xa5\x06"
+			       "1234"
+			       "\xaa\x06\x02xy\x10\x01",
+			       &r),
+			 0);
 	assert_int_equal(r.type, CRIU_RESTORE);
 	assert_true(r.success);
 }

@@ -7,7 +7,8 @@
 #undef snprintf
 #define vsnprintf islander_vsnprintf
 #define snprintf islander_snprintf
-int islander_vsnprintf(char *restrict buf, size_t size, const char *restrict fmt, __builtin_va_list ap);
+int islander_vsnprintf(char *restrict buf, size_t size, const char *restrict fmt,
+		       __builtin_va_list ap);
 int islander_snprintf(char *restrict buf, size_t size, const char *restrict fmt, ...);
 #include "init/format.c"
 #undef vsnprintf

@@ -46,7 +46,8 @@ static void expect(const char *text, size_t len, uint32_t uid, const char *want)
 static void finds_the_users_directory(void **state)
 {
 	(void)state;
-	EXPECT("root:x:0:0:root:/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n", 1000, "/home/me");
+	EXPECT("root:x:0:0:root:/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n", 1000,
+	       "/home/me");
 	EXPECT("root:x:0:0:root:/root:/bin/sh\n", 0, "/root");
 	EXPECT("me:x:7:7::/last/line/without/newline:/bin/sh", 7, "/last/line/without/newline");
 }

@@ -21,14 +21,14 @@ static void accepts_every_kind_of_value(void **state)
 		const char *text;
 		enum json_type type;
 	} rows[] = {
-		{ "null", JSON_NULL },	   { " true ", JSON_BOOL },
-		{ "0", JSON_INT },	   { "-0", JSON_INT },
-		{ "-1", JSON_INT },	   { "9223372036854775807", JSON_INT },
-		{ "1e5", JSON_DOUBLE },	   { "9223372036854775808", JSON_UINT },
-		{ "1.5", JSON_DOUBLE },	   { "18446744073709551615", JSON_UINT },
-		{ "\"\"", JSON_STRING },   { "-9223372036854775808", JSON_INT },
-		{ "[]", JSON_ARRAY },	   { "{}\r\n\t ", JSON_OBJECT },
-		{ "\"'\"", JSON_STRING },  { "\"\xc3\xa9\xf0\x9f\x8f\x9d\"", JSON_STRING },
+		{ "null", JSON_NULL },	  { " true ", JSON_BOOL },
+		{ "0", JSON_INT },	  { "-0", JSON_INT },
+		{ "-1", JSON_INT },	  { "9223372036854775807", JSON_INT },
+		{ "1e5", JSON_DOUBLE },	  { "9223372036854775808", JSON_UINT },
+		{ "1.5", JSON_DOUBLE },	  { "18446744073709551615", JSON_UINT },
+		{ "\"\"", JSON_STRING },  { "-9223372036854775808", JSON_INT },
+		{ "[]", JSON_ARRAY },	  { "{}\r\n\t ", JSON_OBJECT },
+		{ "\"'\"", JSON_STRING }, { "\"\xc3\xa9\xf0\x9f\x8f\x9d\"", JSON_STRING },
 	};
 
 	(void)state;
@@ -261,7 +261,8 @@ static void merges_a_patch_into_a_document(void **state)
 		const char *doc, *patch, *want;
 	} rows[] = {
 		{ "{\"a\":1}", "{}", "{\"a\":1}" },
-		{ "{\"a\":1,\"b\":[1,{\"x\":null}]}", "{\"a\":2}", "{\"a\":2,\"b\":[1,{\"x\":null}]}" },
+		{ "{\"a\":1,\"b\":[1,{\"x\":null}]}", "{\"a\":2}",
+		  "{\"a\":2,\"b\":[1,{\"x\":null}]}" },
 		{ "{\"a\":{\"b\":1,\"c\":2}}", "{\"a\":{\"c\":3,\"d\":4}}",
 		  "{\"a\":{\"b\":1,\"c\":3,\"d\":4}}" },
 		{ "{\"a\":[1,2]}", "{\"a\":[3]}", "{\"a\":[3]}" },

@@ -63,7 +63,8 @@ static void refuses_proc_as_a_symlink(void **state)
 
 	make_dir(f->root, "elsewhere");
 	assert_int_equal(symlink("/elsewhere", at(f->root, "proc")), 0);
-	assert_int_equal(one(f, STEP_MOUNT, "proc", "proc", "/proc", MOUNT_NO_SYMLINKS, 0, &e), -ELOOP);
+	assert_int_equal(one(f, STEP_MOUNT, "proc", "proc", "/proc", MOUNT_NO_SYMLINKS, 0, &e),
+			 -ELOOP);
 	assert_non_null(strstr(e.msg, "symlink: refused"));
 }
 
@@ -78,7 +79,8 @@ static void refuses_mounts_inside_procfs(void **state)
 	assert_int_equal(one(f, STEP_MOUNT, "tmpfs", "tmpfs", "/sneaky", 0, 0, &e), -EXDEV);
 	assert_int_equal(one(f, STEP_MOUNT, "tmpfs", "tmpfs", "/proc", 0, 0, &e), -EXDEV);
 	assert_int_equal(one(f, STEP_BIND, NULL, f->outside, "/proc", 0, 0, &e), -EXDEV);
-	assert_int_equal(one(f, STEP_BIND, NULL, at(f->outside, "file"), "/proc/version", 0, 0, &e), -EXDEV);
+	assert_int_equal(one(f, STEP_BIND, NULL, at(f->outside, "file"), "/proc/version", 0, 0, &e),
+			 -EXDEV);
 	OK(one(f, STEP_BIND, NULL, at(f->outside, "file"), "/proc/uptime", 0, 0, &e));
 	assert_true(mounted(f, "proc/uptime", "/outside/file"));
 }
@@ -135,13 +137,15 @@ static void binds_a_file_on_a_file(void **state)
 	char text[8];
 
 	make_file(f->outside, "hosts", "hello");
-	OK(one(f, STEP_BIND, NULL, at(f->outside, "hosts"), "/etc/hosts", 0, MOUNT_ATTR_RDONLY, &e));
+	OK(one(f, STEP_BIND, NULL, at(f->outside, "hosts"), "/etc/hosts", 0, MOUNT_ATTR_RDONLY,
+	       &e));
 	assert_int_equal(sys_read_at(AT_FDCWD, at(f->root, "etc/hosts"), text, sizeof(text)), 5);
 	assert_string_equal(text, "hello");
 	assert_int_equal(access(at(f->root, "etc/hosts"), W_OK), -1);
 	assert_int_equal(errno, EROFS);
 	make_dir(f->root, "dir");
-	assert_int_equal(one(f, STEP_BIND, NULL, at(f->outside, "hosts"), "/dir", 0, 0, &e), -ENOTDIR);
+	assert_int_equal(one(f, STEP_BIND, NULL, at(f->outside, "hosts"), "/dir", 0, 0, &e),
+			 -ENOTDIR);
 }
 
 static void read_only_binds_keep_what_the_source_forbids(void **state)
@@ -150,7 +154,8 @@ static void read_only_binds_keep_what_the_source_forbids(void **state)
 	struct err e = { 0 };
 
 	make_dir(f->outside, "v");
-	assert_int_equal(mount("t", at(f->outside, "v"), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOATIME, ""), 0);
+	assert_int_equal(
+		mount("t", at(f->outside, "v"), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOATIME, ""), 0);
 	OK(one(f, STEP_BIND, NULL, at(f->outside, "v"), "/v", 0, MOUNT_ATTR_RDONLY, &e));
 	assert_true(mounted(f, "v", "ro,nosuid,nodev,noatime"));
 }
@@ -166,7 +171,8 @@ static void ro_is_the_top_and_rro_is_all(void **state)
 	assert_int_equal(mount("t", at(f->outside, "v"), "tmpfs", 0, ""), 0);
 	make_dir(f->outside, "v/sub");
 	assert_int_equal(mount("t", at(f->outside, "v/sub"), "tmpfs", 0, ""), 0);
-	OK(one(f, STEP_BIND, NULL, at(f->outside, "v"), "/ro", MOUNT_RECURSIVE, MOUNT_ATTR_RDONLY, &e));
+	OK(one(f, STEP_BIND, NULL, at(f->outside, "v"), "/ro", MOUNT_RECURSIVE, MOUNT_ATTR_RDONLY,
+	       &e));
 	assert_true(mounted(f, "ro", " ro,"));
 	assert_true(mounted(f, "ro/sub", " rw,"));
 	plan_init(&p);
@@ -387,7 +393,8 @@ static void bounds_the_depth_of_a_copy(void **state)
 		strncat(path, "/d", sizeof(path) - strlen(path) - 1);
 		make_dir(f->root, path);
 	}
-	assert_int_equal(one(f, STEP_MOUNT, "tmpfs", "tmpfs", "/deep", MOUNT_TMPCOPYUP, 0, &e), -ELOOP);
+	assert_int_equal(one(f, STEP_MOUNT, "tmpfs", "tmpfs", "/deep", MOUNT_TMPCOPYUP, 0, &e),
+			 -ELOOP);
 	assert_false(mounted(f, "deep", "tmpfs"));
 }
 
@@ -400,7 +407,8 @@ static void remounts_what_is_a_mount(void **state)
 	OK(one(f, STEP_REMOUNT, NULL, NULL, "/t", 0, MOUNT_ATTR_RDONLY, &e));
 	assert_true(mounted(f, "t", " ro,nosuid,"));
 	make_dir(f->root, "plain");
-	assert_int_equal(one(f, STEP_REMOUNT, NULL, NULL, "/plain", 0, MOUNT_ATTR_RDONLY, &e), -EINVAL);
+	assert_int_equal(one(f, STEP_REMOUNT, NULL, NULL, "/plain", 0, MOUNT_ATTR_RDONLY, &e),
+			 -EINVAL);
 	assert_non_null(strstr(e.msg, "no mount at this target"));
 	OK(one(f, STEP_REMOUNT, NULL, NULL, "/", 0, MOUNT_ATTR_RDONLY, &e));
 	assert_int_equal(mkdir(at(f->root, "new"), 0755), -1);
@@ -421,7 +429,8 @@ int main(void)
 		TEST(ro_is_the_top_and_rro_is_all),
 		TEST(a_missing_source_is_named),
 		TEST(copies_a_symlink_when_asked),
-		cmocka_unit_test_setup_teardown(host_mounts_become_slaves, set_up_host_shared, tear_down),
+		cmocka_unit_test_setup_teardown(host_mounts_become_slaves, set_up_host_shared,
+						tear_down),
 		cmocka_unit_test_setup_teardown(rshared_reaches_the_host_when_the_root_is_shared,
 						set_up_all_shared, tear_down),
 		TEST(passes_options_and_attributes),

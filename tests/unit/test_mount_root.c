@@ -123,7 +123,8 @@ static void makes_paths_read_only(void **state)
 	struct err e = { 0 };
 
 	make_dir(f->root, "d");
-	OK(one(f, STEP_MOUNT, "tmpfs", "tmpfs", "/d", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, &e));
+	OK(one(f, STEP_MOUNT, "tmpfs", "tmpfs", "/d", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+	       &e));
 	make_dir(f->root, "d/sub");
 	OK(text_step(f, STEP_READONLY, "/d/sub", &e));
 	OK(text_step(f, STEP_READONLY, "/missing", &e));
@@ -278,7 +279,8 @@ static int island_in_child(struct fx *f, const int32_t *slots, uint32_t slot_cou
 	}
 	if (access("/proc", F_OK) == 0 || mkdir("/v/x", 0755) == 0 || errno != EROFS)
 		return 5;
-	if (access("/v/sub/deep", F_OK) < 0 || mkdir("/d1/x", 0755) == 0 || access("/d2/x", F_OK) == 0)
+	if (access("/v/sub/deep", F_OK) < 0 || mkdir("/d1/x", 0755) == 0 ||
+	    access("/d2/x", F_OK) == 0)
 		return 6;
 	if (stat("/file2", &st) < 0 || st.st_rdev != makedev(1, 3))
 		return 7;

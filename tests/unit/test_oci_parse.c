@@ -416,8 +416,9 @@ static void loads_only_regular_files_of_bounded_size(void **state)
 	assert_int_equal(oci_spec_load(dir, "good", &s, &e), 0);
 	oci_spec_free(s);
 
-	for (const char *const *f = (const char *const[]){ "good", "bad", "empty", "fifo", "big",
-							    NULL }; *f; f++)
+	for (const char *const *f =
+		     (const char *const[]){ "good", "bad", "empty", "fifo", "big", NULL };
+	     *f; f++)
 		assert_int_equal(unlinkat(dir, *f, 0), 0);
 	assert_int_equal(unlinkat(dir, "dir", AT_REMOVEDIR), 0);
 	assert_int_equal(rmdir(name), 0);

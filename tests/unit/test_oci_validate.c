@@ -73,9 +73,11 @@ static void checks_the_top_of_the_document(void **state)
 		{ .top = "\"root\":{}", .message = "root.path: required, but missing" },
 		{ .top = "\"process\":null" },
 		{ .top = "\"hostname\":\"h\",\"domainname\":\"d\"" },
-		{ .top = "\"hostname\":\"h\"", .linux_ = "\"namespaces\":[]",
+		{ .top = "\"hostname\":\"h\"",
+		  .linux_ = "\"namespaces\":[]",
 		  .message = "hostname \"h\": needs a uts namespace" },
-		{ .top = "\"domainname\":\"d\"", .linux_ = "\"namespaces\":[]",
+		{ .top = "\"domainname\":\"d\"",
+		  .linux_ = "\"namespaces\":[]",
 		  .message = "domainname \"d\": needs a uts namespace" },
 		{ .top = "\"annotations\":{\"\":\"\"}",
 		  .message = "annotations: a key must not be empty" },
@@ -91,7 +93,8 @@ static void checks_mounts_and_hooks(void **state)
 		{ .top = "\"mounts\":[{\"destination\":\"relative\"}]" },
 		{ .top = "\"mounts\":[{\"destination\":\"\"}]",
 		  .message = "mounts[0].destination: must not be empty" },
-		{ .top = "\"mounts\":[{\"destination\":\"/a\"}]", .linux_ = "\"namespaces\":[]",
+		{ .top = "\"mounts\":[{\"destination\":\"/a\"}]",
+		  .linux_ = "\"namespaces\":[]",
 		  .message = "mounts: need a mount namespace, add {\"type\": \"mount\"} to "
 			     "linux.namespaces" },
 		{ .top = "\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":"
@@ -119,8 +122,7 @@ static void checks_process(void **state)
 	static const struct change rows[] = {
 		{ .process = "\"args\":[]", .message = "process.args: must name a program" },
 		{ .process = "\"args\":null", .message = "process.args: must name a program" },
-		{ .process = "\"args\":[\"\"]",
-		  .message = "process.args[0]: must not be empty" },
+		{ .process = "\"args\":[\"\"]", .message = "process.args[0]: must not be empty" },
 		{ .process = "\"cwd\":\"\"", .message = "process.cwd: required, but missing" },
 		{ .process = "\"cwd\":\"data\"",
 		  .message = "process.cwd \"data\": must be absolute" },

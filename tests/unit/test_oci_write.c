@@ -63,9 +63,15 @@ static void state_leaves_out_what_is_not_there(void **state)
 static void state_tells_all(void **state)
 {
 	const struct oci_state s = {
-		.id = "a", .status = "running", .bundle = "/b", .pid = 42,
-		.annotations = annotations, .annotations_count = 1,
-		.rootfs = "/b/rootfs", .created = "2024-01-02T03:04:05Z", .owner = "root",
+		.id = "a",
+		.status = "running",
+		.bundle = "/b",
+		.pid = 42,
+		.annotations = annotations,
+		.annotations_count = 1,
+		.rootfs = "/b/rootfs",
+		.created = "2024-01-02T03:04:05Z",
+		.owner = "root",
 	};
 	AUTO_BUF struct buf b = { 0 };
 	struct json_out o = { .b = &b };
@@ -81,8 +87,12 @@ static void state_tells_all(void **state)
 
 static void split_state_with_a_pid_between_is_the_state(void **state)
 {
-	struct oci_state s = { .id = "a", .status = "creating", .bundle = "/b", .pid = 42,
-			       .annotations = annotations, .annotations_count = 1 };
+	struct oci_state s = { .id = "a",
+			       .status = "creating",
+			       .bundle = "/b",
+			       .pid = 42,
+			       .annotations = annotations,
+			       .annotations_count = 1 };
 	AUTO_BUF struct buf head = { 0 }, tail = { 0 }, whole = { 0 };
 	struct json_out o = { .b = &whole };
 	struct err e = { 0 };
@@ -99,9 +109,16 @@ static void features_leave_out_unknown_lists(void **state)
 {
 	static const char *const options[] = { "ro", "rw", NULL }, *const none[] = { NULL };
 	const struct oci_features f = {
-		.mount_options = options, .capabilities = none, .cgroup_v1 = true, .seccomp = true,
-		.seccomp_actions = options, .annotations = annotations, .annotations_count = 1,
-		.memory_policy_modes = none, .unsafe_annotations = none, .idmap_mounts = true,
+		.mount_options = options,
+		.capabilities = none,
+		.cgroup_v1 = true,
+		.seccomp = true,
+		.seccomp_actions = options,
+		.annotations = annotations,
+		.annotations_count = 1,
+		.memory_policy_modes = none,
+		.unsafe_annotations = none,
+		.idmap_mounts = true,
 	};
 	AUTO_JSON struct json *doc = NULL;
 	AUTO_BUF struct buf b = { 0 };
@@ -125,8 +142,8 @@ static void features_leave_out_unknown_lists(void **state)
 	assert_int_equal(json_len(json_get(json_get(l, "seccomp"), "actions")), 2);
 	assert_null(json_get(json_get(l, "seccomp"), "archs"));
 	assert_null(json_get(json_get(l, "memoryPolicy"), "flags"));
-	assert_true(json_bool(json_get(json_get(json_get(l, "mountExtensions"), "idmap"),
-				       "enabled")));
+	assert_true(
+		json_bool(json_get(json_get(json_get(l, "mountExtensions"), "idmap"), "enabled")));
 	assert_false(json_bool(json_get(json_get(l, "netDevices"), "enabled")));
 	assert_int_equal(json_len(json_get(l, "intelRdt")), 3);
 }

@@ -16,7 +16,8 @@ static void build(struct plan *p)
 	(void)plan_slot(p);
 	(void)plan_slot(p);
 	plan_add_str(p, PHASE_INIT, STEP_HOSTNAME, "isle");
-	plan_add(p, &(struct step){ .kind = STEP_EXEC, .phase = PHASE_ENTER,
+	plan_add(p, &(struct step){ .kind = STEP_EXEC,
+				    .phase = PHASE_ENTER,
 				    .u.exec = { .argv = plan_list(p, PHASE_ENTER, words),
 						.path = plan_str(p, PHASE_ENTER, "/bin") } });
 	plan_add_str(p, PHASE_HOST, STEP_LISTEN, "secret of the host");

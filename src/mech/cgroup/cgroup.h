@@ -35,15 +35,15 @@ enum cg_manager {
 
 /* Values of the step's "optional". */
 enum cg_need {
-	CG_MUST,      /* any failure is an error */
-	CG_MAY_FAIL,  /* any refusal is only reported */
-	CG_MAY_LACK,  /* a missing file or directory is only reported */
-	CG_TRY,	      /* a value that is invalid now is only reported: it is written again */
+	CG_MUST,     /* any failure is an error */
+	CG_MAY_FAIL, /* any refusal is only reported */
+	CG_MAY_LACK, /* a missing file or directory is only reported */
+	CG_TRY,	     /* a value that is invalid now is only reported: it is written again */
 };
 
 struct cg_options {
-	const char *id;	 /* container id: the cgroup's name when cgroupsPath is absent */
-	bool optional;	 /* rootless: where no limit was asked for, a refusal is no error */
+	const char *id; /* container id: the cgroup's name when cgroupsPath is absent */
+	bool optional;	/* rootless: where no limit was asked for, a refusal is no error */
 	enum cg_manager manager;
 	struct arena *arena; /* owns the result's strings and arrays */
 };
@@ -53,8 +53,8 @@ struct cg_result {
 	size_t dirs_count;
 	struct cgroup_view *views; /* for a mount of type "cgroup" */
 	size_t views_count;
-	uint32_t slot; /* v2 directory for STEP_CLONE; SLOT_NONE: none */
-	char *unit; /* systemd: name of the scope or slice; NULL: none */
+	uint32_t slot;	/* v2 directory for STEP_CLONE; SLOT_NONE: none */
+	char *unit;	/* systemd: name of the scope or slice; NULL: none */
 	bool unit_user; /* of the user's service manager */
 };
 
@@ -100,7 +100,8 @@ int cg_update(const struct oci_resources *res, const struct host_facts *h, char 
  *
  * Return: slot of the v2 directory for STEP_CLONE; SLOT_NONE: there is none.
  */
-uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t count, struct plan *p);
+uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t count,
+		      struct plan *p);
 
 /**
  * cg_apply - carry out one cgroup step

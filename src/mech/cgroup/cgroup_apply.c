@@ -170,7 +170,7 @@ static int apply_devices(const struct plan_view *v, const struct step *s, struct
 		return err_sys(e, fd, "cgroup: open %s", dir);
 	load.insns = (uint64_t)(uintptr_t)view_blob(v, s->u.cgroup.value);
 	load.insn_cnt = s->u.cgroup.value.len / (uint32_t)sizeof(struct bpf_insn);
-	load.license = (uint64_t)(uintptr_t)"Apache-2.0";
+	load.license = (uint64_t)(uintptr_t) "Apache-2.0";
 	prog = sys_bpf_call(BPF_PROG_LOAD, &load);
 	if (prog < 0)
 		return err_sys(e, prog, "cgroup: load the device program of %s", dir);

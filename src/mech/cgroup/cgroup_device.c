@@ -10,13 +10,21 @@
  * device the last one decides, for each of read, write and mknod by itself.
  */
 
-enum { BIT_MKNOD = BPF_DEVCG_ACC_MKNOD, BIT_READ = BPF_DEVCG_ACC_READ,
-       BIT_WRITE = BPF_DEVCG_ACC_WRITE, BIT_ALL = 7, MAX_RULES = 4096 };
+enum {
+	BIT_MKNOD = BPF_DEVCG_ACC_MKNOD,
+	BIT_READ = BPF_DEVCG_ACC_READ,
+	BIT_WRITE = BPF_DEVCG_ACC_WRITE,
+	BIT_ALL = 7,
+	MAX_RULES = 4096
+};
 
 #define CHAR_RULE(major_, minor_, access_)                                                         \
 	{                                                                                          \
 		.allow = true, .type = OCI_DEVICE_CHAR, .major = { true, (major_) },               \
-		.minor = { true, (minor_) }, .access = (char[]){ access_ }                         \
+		.minor = { true, (minor_) }, .access = (char[])                                    \
+		{                                                                                  \
+			access_                                                                    \
+		}                                                                                  \
 	}
 
 const struct oci_device_rule cg_default_rules[] = {
@@ -26,14 +34,14 @@ const struct oci_device_rule cg_default_rules[] = {
 	  .major = { true, -1 },
 	  .minor = { true, -1 },
 	  .access = (char[]){ "m" } },
-	CHAR_RULE(1, 3, "rwm"), /* null */
-	CHAR_RULE(1, 5, "rwm"), /* zero */
-	CHAR_RULE(1, 7, "rwm"), /* full */
-	CHAR_RULE(1, 8, "rwm"), /* random */
-	CHAR_RULE(1, 9, "rwm"), /* urandom */
-	CHAR_RULE(5, 0, "rwm"), /* tty */
-	CHAR_RULE(5, 1, "rwm"), /* console */
-	CHAR_RULE(5, 2, "rwm"), /* ptmx */
+	CHAR_RULE(1, 3, "rwm"),	   /* null */
+	CHAR_RULE(1, 5, "rwm"),	   /* zero */
+	CHAR_RULE(1, 7, "rwm"),	   /* full */
+	CHAR_RULE(1, 8, "rwm"),	   /* random */
+	CHAR_RULE(1, 9, "rwm"),	   /* urandom */
+	CHAR_RULE(5, 0, "rwm"),	   /* tty */
+	CHAR_RULE(5, 1, "rwm"),	   /* console */
+	CHAR_RULE(5, 2, "rwm"),	   /* ptmx */
 	CHAR_RULE(136, -1, "rwm"), /* pts */
 };
 const size_t cg_default_rules_count = ARRAY_LEN(cg_default_rules);
@@ -67,8 +75,15 @@ static bool is_catch_all(const struct oci_device_rule *r)
 /* ---- v2: the program ----------------------------------------------------------------- */
 
 /* Registers: what the context said, and what is still to be granted. */
-enum { R_RESULT = BPF_REG_0, R_CTX = BPF_REG_1, R_TYPE = BPF_REG_2, R_WANT = BPF_REG_3,
-       R_MAJOR = BPF_REG_4, R_MINOR = BPF_REG_5, R_TMP = BPF_REG_6 };
+enum {
+	R_RESULT = BPF_REG_0,
+	R_CTX = BPF_REG_1,
+	R_TYPE = BPF_REG_2,
+	R_WANT = BPF_REG_3,
+	R_MAJOR = BPF_REG_4,
+	R_MINOR = BPF_REG_5,
+	R_TMP = BPF_REG_6
+};
 
 static void emit(struct buf *b, unsigned int code, unsigned int regs, int off, uint32_t imm)
 {
@@ -316,8 +331,7 @@ static void add_v1_sets(struct cg_build *b, const struct cg_place *at, char *lin
 
 			if (value.len)
 				buf_str(&value, "\n");
-			buf_add(&value, lines + strlen(word),
-				(size_t)(end - lines) - strlen(word));
+			buf_add(&value, lines + strlen(word), (size_t)(end - lines) - strlen(word));
 			lines = *end ? end + 1 : end;
 		}
 		if (value.failed)

@@ -10,18 +10,18 @@
 /* One hierarchy of the host and the container's place in it. */
 struct cg_place {
 	const struct cgroup_hierarchy *h;
-	char *dir; /* full path */
-	bool asked; /* a limit of the spec lives here */
+	char *dir;	 /* full path */
+	bool asked;	 /* a limit of the spec lives here */
 	size_t make_off; /* where its MAKE lies among the steps */
 };
 
 /* What systemd is asked for. */
 struct cg_unit {
 	char *name, *slice;
-	char *path; /* in its hierarchy, below the service manager's own cgroup */
+	char *path;	    /* in its hierarchy, below the service manager's own cgroup */
 	char *manager_path; /* cgroup of the service manager: "" or "/user.slice/…" */
 	bool user;
-	bool is_slice; /* the container's cgroup is itself a slice */
+	bool is_slice;	 /* the container's cgroup is itself a slice */
 	size_t step_off; /* where SCOPE_START lies among the steps */
 };
 
@@ -32,8 +32,8 @@ struct cg_build {
 	struct plan *p;
 	struct cg_place *places;
 	size_t count;
-	enum phase phase; /* of the planner's steps */
-	bool update; /* the cgroups are in use and have values already */
+	enum phase phase;    /* of the planner's steps */
+	bool update;	     /* the cgroups are in use and have values already */
 	struct cg_unit unit; /* systemd only */
 };
 

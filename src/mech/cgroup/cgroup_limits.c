@@ -54,7 +54,8 @@ static int check_swap(const struct cg_build *b, const struct cg_place *at,
 static void memory_limits_v1(struct cg_build *b, const struct cg_place *at,
 			     const struct oci_memory *m)
 {
-	static const char memsw[] = "memory.memsw.limit_in_bytes", limit[] = "memory.limit_in_bytes";
+	static const char memsw[] = "memory.memsw.limit_in_bytes",
+			  limit[] = "memory.limit_in_bytes";
 	bool finite = given(m->swap) && m->swap.v > 0;
 
 	if (!finite && (given(m->swap) || (given(m->limit) && m->limit.v < 0)))
@@ -120,9 +121,9 @@ static int memory_v2_refusals(const struct oci_memory *m, struct err *e)
 /* memory.kernel is not written: the kernel has refused it since 5.11, and runc drops it too. */
 static bool memory_asks(const struct oci_memory *m)
 {
-	return given(m->limit) || given(m->swap) || given(m->reservation) ||
-	       given(m->kernel_tcp) || m->swappiness.set ||
-	       (m->disable_oom_killer.set && m->disable_oom_killer.v) || m->use_hierarchy.set;
+	return given(m->limit) || given(m->swap) || given(m->reservation) || given(m->kernel_tcp) ||
+	       m->swappiness.set || (m->disable_oom_killer.set && m->disable_oom_killer.v) ||
+	       m->use_hierarchy.set;
 }
 
 int cg_plan_memory(struct cg_build *b, const struct oci_memory *m, struct err *e)
@@ -161,8 +162,8 @@ int cg_plan_memory(struct cg_build *b, const struct oci_memory *m, struct err *e
 }
 
 /* While cpu.idle is 1 a share can't be written, and 1 makes it meaningless. */
-static void cpu_share_and_idle(struct cg_build *b, const struct cg_place *at, const struct oci_cpu *c,
-			       const char *file, uint64_t share)
+static void cpu_share_and_idle(struct cg_build *b, const struct cg_place *at,
+			       const struct oci_cpu *c, const char *file, uint64_t share)
 {
 	bool busy = c->idle.set && c->idle.v == 0 && b->update;
 
@@ -182,7 +183,8 @@ static void cpu_share_and_idle(struct cg_build *b, const struct cg_place *at, co
  */
 static void cpu_v1(struct cg_build *b, const struct cg_place *at, const struct oci_cpu *c)
 {
-	bool rt_again = b->update && given_u(c->realtime_period_us) && given(c->realtime_runtime_us);
+	bool rt_again = b->update && given_u(c->realtime_period_us) &&
+			given(c->realtime_runtime_us);
 	bool again = b->update && given_u(c->period_us) && given(c->quota_us);
 
 	cpu_share_and_idle(b, at, c, "cpu.shares", c->shares.v);
@@ -251,9 +253,8 @@ int cg_plan_cpu(struct cg_build *b, const struct oci_cpu *c, struct err *e)
 	int r;
 
 	if (given_u(c->shares) || given(c->quota_us) || given_u(c->period_us) ||
-	    given_u(c->realtime_period_us) || given(c->realtime_runtime_us) ||
-	    given(c->idle) || given_u(c->burst_us) ||
-	    (b->update && (c->idle.set || c->burst_us.set))) {
+	    given_u(c->realtime_period_us) || given(c->realtime_runtime_us) || given(c->idle) ||
+	    given_u(c->burst_us) || (b->update && (c->idle.set || c->burst_us.set))) {
 		r = cg_need(b, "cpu", "cpu", &at, e);
 		if (r < 0)
 			return r;

@@ -312,8 +312,8 @@ int cg_remove(char *const *dirs, size_t count, struct err *e)
 		}
 		if (r < 0 && first == 0)
 			first = r == -EINVAL ? err_set(e, EINVAL, "cgroup: remove %s: not a cgroup",
-						       dirs[i]) :
-					       err_sys(e, r, "cgroup: remove %s", dirs[i]);
+						       dirs[i])
+					     : err_sys(e, r, "cgroup: remove %s", dirs[i]);
 	}
 	return first;
 }

@@ -23,7 +23,10 @@ struct cg_oom {
 	uint64_t seen; /* v2: kills so far */
 };
 
-#define CG_OOM_INIT { .fd = -EBADF, .dir_fd = -EBADF, .control_fd = -EBADF }
+#define CG_OOM_INIT                                                                                \
+	{                                                                                          \
+		.fd = -EBADF, .dir_fd = -EBADF, .control_fd = -EBADF                               \
+	}
 
 /** cg_oom_watch - @ret: cg_oom_done; Return: 0; -EOPNOTSUPP without a memory cgroup */
 int cg_oom_watch(char *const *dirs, size_t count, struct cg_oom *ret, struct err *e);

@@ -12,9 +12,9 @@
 
 /** What of a process's credentials depends on more than the process object. */
 struct cred_context {
-	bool userns;	       /* runs in a user namespace other than ours */
-	bool setgroups_denied; /* there setgroups(2) is not to be had */
-	bool make_cwd;	       /* create: a missing working directory is made */
+	bool userns;		/* runs in a user namespace other than ours */
+	bool setgroups_denied;	/* there setgroups(2) is not to be had */
+	bool make_cwd;		/* create: a missing working directory is made */
 	char *const *extra_env; /* NULL-terminated or NULL */
 };
 

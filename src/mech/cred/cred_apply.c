@@ -22,7 +22,8 @@ static int check_inside(const char *path, struct err *e)
 	if (syscall(SYS_getcwd, cwd, sizeof(cwd)) < 0)
 		return err_sys(e, errno, "process.cwd \"%s\": getcwd", path);
 	if (cwd[0] != '/')
-		return err_set(e, EPERM, "process.cwd \"%s\": lies outside the container's root", path);
+		return err_set(e, EPERM, "process.cwd \"%s\": lies outside the container's root",
+			       path);
 	return 0;
 }
 
@@ -92,7 +93,8 @@ static int run_program(const char *path, char *const *argv, char *const *envp)
  */
 static int search(const struct plan_view *v, const struct step *s, bool run, char *found)
 {
-	char *const *argv = view_list(v, s->u.exec.argv), *const *envp = view_list(v, s->u.exec.envp);
+	char *const *argv = view_list(v, s->u.exec.argv), *const *envp =
+								  view_list(v, s->u.exec.envp);
 	const char *name = argv[0], *dir = view_str(v, s->u.exec.path);
 	int worst = -ENOENT;
 
@@ -158,7 +160,8 @@ static int apply_exec(struct island *in, const struct step *s, struct err *e)
 
 	/* The list is in our private copy of the plan; its last entry keeps the place. */
 	if (s->u.exec.home && s->u.exec.envp.len > 0)
-		((char **)(uintptr_t)view_list(in->plan, s->u.exec.envp))[s->u.exec.envp.len - 1] = in->home;
+		((char **)(uintptr_t)view_list(in->plan, s->u.exec.envp))[s->u.exec.envp.len - 1] =
+			in->home;
 	return not_runnable(in->plan, s, search(in->plan, s, true, found), e);
 }
 

@@ -15,8 +15,8 @@ static const uint64_t sys_admin = 1ULL << CAP_SYS_ADMIN;
  * The mask of one set. Names unknown here, and capabilities this runtime doesn't hold
  * itself, can't be granted and are left out (config.md, process.capabilities).
  */
-static uint64_t cap_set(const struct oci_process *pr, enum oci_capset set, const struct host_facts *h,
-			const struct cred_context *c)
+static uint64_t cap_set(const struct oci_process *pr, enum oci_capset set,
+			const struct host_facts *h, const struct cred_context *c)
 {
 	uint64_t mask = 0, ours = c->userns ? ~0ULL : h->caps_bounding;
 
@@ -55,11 +55,14 @@ char **cred_names(struct arena *a, uint32_t cap_last)
 void cred_plan_limits(const struct oci_process *pr, struct plan *p)
 {
 	for (size_t i = 0; i < pr->rlimits_count; i++)
-		plan_add(p, &(struct step){ .kind = STEP_RLIMIT, .phase = PHASE_COMMIT,
-					    .origin = (uint32_t)i,
-					    .u.rlimit = { .soft = pr->rlimits[i].soft,
-							  .hard = pr->rlimits[i].hard,
-							  .resource = (uint32_t)pr->rlimits[i].resource } });
+		plan_add(p,
+			 &(struct step){
+				 .kind = STEP_RLIMIT,
+				 .phase = PHASE_COMMIT,
+				 .origin = (uint32_t)i,
+				 .u.rlimit = { .soft = pr->rlimits[i].soft,
+					       .hard = pr->rlimits[i].hard,
+					       .resource = (uint32_t)pr->rlimits[i].resource } });
 	if (pr->oom_score_adj.set)
 		plan_add_num(p, PHASE_INIT, STEP_OOM_SCORE, pr->oom_score_adj.v);
 }
@@ -96,8 +99,8 @@ static int plan_env(const struct oci_process *pr, const struct cred_context *c, 
 	return 0;
 }
 
-static int plan_exec_step(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
-			  enum phase phase, enum step_kind kind, struct err *e)
+static int plan_exec_step(const struct oci_process *pr, const struct cred_context *c,
+			  struct plan *p, enum phase phase, enum step_kind kind, struct err *e)
 {
 	struct step s = { .kind = (uint16_t)kind, .phase = (uint8_t)phase };
 	const char *path = env_value(pr, "PATH");
@@ -106,7 +109,8 @@ static int plan_exec_step(const struct oci_process *pr, const struct cred_contex
 	if (!pr->args.count)
 		return err_set(e, EINVAL, "process.args: must not be empty");
 	/* The look-up needs the name alone; the program gets everything. */
-	s.u.exec.argv = plan_list_n(p, phase, pr->args.list, kind == STEP_LOOKUP ? 1 : pr->args.count);
+	s.u.exec.argv =
+		plan_list_n(p, phase, pr->args.list, kind == STEP_LOOKUP ? 1 : pr->args.count);
 	s.u.exec.path = plan_str(p, phase, path ? path : DEFAULT_PATH);
 	s.u.exec.uid = pr->user.uid;
 	s.u.exec.gid = pr->user.gid;
@@ -121,8 +125,10 @@ static int plan_exec_step(const struct oci_process *pr, const struct cred_contex
 int cred_plan_prepare(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
 		      struct err *e)
 {
-	plan_add(p, &(struct step){ .kind = STEP_WORKDIR, .phase = PHASE_INIT,
-				    .u.workdir = { plan_str(p, PHASE_INIT, pr->cwd), c->make_cwd } });
+	plan_add(p,
+		 &(struct step){ .kind = STEP_WORKDIR,
+				 .phase = PHASE_INIT,
+				 .u.workdir = { plan_str(p, PHASE_INIT, pr->cwd), c->make_cwd } });
 	return plan_exec_step(pr, c, p, PHASE_INIT, STEP_LOOKUP, e);
 }
 
@@ -130,7 +136,8 @@ static void plan_caps(const struct oci_process *pr, const struct host_facts *h,
 		      const struct cred_context *c, uint64_t also, struct plan *p)
 {
 	plan_add(p, &(struct step){
-			    .kind = STEP_CAPS, .phase = PHASE_ENTER,
+			    .kind = STEP_CAPS,
+			    .phase = PHASE_ENTER,
 			    .u.caps = { .effective = cap_set(pr, OCI_CAPS_EFFECTIVE, h, c) | also,
 					.permitted = cap_set(pr, OCI_CAPS_PERMITTED, h, c) | also,
 					.inheritable = cap_set(pr, OCI_CAPS_INHERITABLE, h, c),
@@ -143,23 +150,31 @@ int cred_plan_enter(const struct oci_process *pr, const struct host_facts *h,
 	bool keep_admin = filtered && !pr->no_new_privileges;
 
 	if (pr->user.additional_gids_count && c->setgroups_denied)
-		return err_set(e, EINVAL,
-			       "process.user.additionalGids: setgroups is denied in this user namespace");
-	plan_add(p, &(struct step){ .kind = STEP_BOUNDING, .phase = PHASE_ENTER,
+		return err_set(
+			e, EINVAL,
+			"process.user.additionalGids: setgroups is denied in this user namespace");
+	plan_add(p, &(struct step){ .kind = STEP_BOUNDING,
+				    .phase = PHASE_ENTER,
 				    .u.caps.bounding = cap_set(pr, OCI_CAPS_BOUNDING, h, c) });
 	if (!c->setgroups_denied) {
 		static const uint32_t none[1];
 
-		plan_add(p, &(struct step){
-				    .kind = STEP_GROUPS, .phase = PHASE_ENTER,
-				    .u.groups.gids = plan_blob(p, PHASE_ENTER,
-							       pr->user.additional_gids_count ?
-								       pr->user.additional_gids : none,
-							       pr->user.additional_gids_count * sizeof(uint32_t)) });
+		plan_add(p,
+			 &(struct step){
+				 .kind = STEP_GROUPS,
+				 .phase = PHASE_ENTER,
+				 .u.groups.gids = plan_blob(
+					 p, PHASE_ENTER,
+					 pr->user.additional_gids_count ? pr->user.additional_gids
+									: none,
+					 pr->user.additional_gids_count * sizeof(uint32_t)) });
 	}
-	plan_add(p, &(struct step){ .kind = STEP_USER, .phase = PHASE_ENTER,
-				    .u.user = { .uid = pr->user.uid, .gid = pr->user.gid,
-						.umask = pr->user.umask.set ? pr->user.umask.v : 022 } });
+	plan_add(p, &(struct step){
+			    .kind = STEP_USER,
+			    .phase = PHASE_ENTER,
+			    .u.user = { .uid = pr->user.uid,
+					.gid = pr->user.gid,
+					.umask = pr->user.umask.set ? pr->user.umask.v : 022 } });
 	plan_caps(pr, h, c, keep_admin ? sys_admin : 0, p);
 	if (pr->no_new_privileges)
 		plan_add_none(p, PHASE_ENTER, STEP_NO_NEW_PRIVS);
@@ -170,7 +185,8 @@ int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
 		   const struct cred_context *c, bool filtered, struct plan *p, struct err *e)
 {
 	if (filtered && !pr->no_new_privileges &&
-	    !(cap_set(pr, OCI_CAPS_PERMITTED, h, c) & cap_set(pr, OCI_CAPS_EFFECTIVE, h, c) & sys_admin))
+	    !(cap_set(pr, OCI_CAPS_PERMITTED, h, c) & cap_set(pr, OCI_CAPS_EFFECTIVE, h, c) &
+	      sys_admin))
 		plan_caps(pr, h, c, 0, p);
 	return plan_exec_step(pr, c, p, PHASE_ENTER, STEP_EXEC, e);
 }

@@ -36,7 +36,8 @@ static void scan_byte(struct scan *s, char c)
 		bool digit = c >= '0' && c <= '9';
 
 		/* Once wrong, wrong for the whole line: the value can't come back in range. */
-		s->uid = digit && s->uid <= UINT32_MAX ? s->uid * 10 + (uint64_t)(c - '0') : UINT64_MAX / 2;
+		s->uid = digit && s->uid <= UINT32_MAX ? s->uid * 10 + (uint64_t)(c - '0')
+						       : UINT64_MAX / 2;
 		s->uid_ok = true;
 	} else if (s->field == FIELD_HOME) {
 		if (s->home_len + 1 < sizeof(s->home) && c != '\0')

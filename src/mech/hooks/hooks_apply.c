@@ -43,7 +43,8 @@ static void child(const struct plan_view *v, const struct step *s, int in, int o
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)setsid(); /* so that a time-out reaches what the hook started */
 	sigemptyset(&none);
-	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 ||
+	    dup2(out, 2) < 0)
 		_exit(127);
 	(void)sys_close_range(3, ~0U, 0);
 	execve(view_str(v, s->u.hook.path), view_list(v, s->u.hook.argv), envp ? envp : environ);
@@ -136,7 +137,8 @@ static int attend(struct run *k, uint32_t timeout_s)
 	uint64_t deadline_ns = timeout_s ? sys_now_ns() + timeout_s * 1000000000ULL : 0;
 
 	for (;;) {
-		struct pollfd p[3] = { { k->pidfd, POLLIN, 0 }, { k->in, POLLOUT, 0 },
+		struct pollfd p[3] = { { k->pidfd, POLLIN, 0 },
+				       { k->in, POLLOUT, 0 },
 				       { k->out, POLLIN, 0 } };
 		uint64_t now = sys_now_ns();
 
@@ -186,7 +188,9 @@ int hooks_apply(const struct plan_view *v, const struct step *s, pid_t pid, stru
 	const char *path = view_str(v, s->u.hook.path), *tail = view_str(v, s->u.hook.tail);
 	const char *head = view_str(v, s->u.hook.head);
 	char number[16] = "";
-	struct run k = { .pidfd = -EBADF, .in = -EBADF, .out = -EBADF,
+	struct run k = { .pidfd = -EBADF,
+			 .in = -EBADF,
+			 .out = -EBADF,
 			 .part = { head ? head : "", number, tail ? tail : "" } };
 	sigset_t pipe_only, before;
 	int r;

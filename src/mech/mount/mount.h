@@ -16,7 +16,7 @@
 enum mnt_pivot {
 	MNT_PIVOT_CHROOT = 0, /* no mount namespace of our own */
 	MNT_PIVOT = 1,
-	MNT_PIVOT_MOVE = 2,   /* --no-pivot: the root is moved over "/", then chroot */
+	MNT_PIVOT_MOVE = 2, /* --no-pivot: the root is moved over "/", then chroot */
 };
 
 /* Value of step.u.root.no_pivot. */

@@ -30,8 +30,17 @@ int mnt_attr(int fd, bool recursive, uint64_t set, uint64_t clear, uint64_t prop
 static bool proc_file_allowed(const char *target)
 {
 	static const char *const names[] = {
-		"cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg",
-		"slabinfo", "net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled",
+		"cpuinfo",
+		"diskstats",
+		"meminfo",
+		"stat",
+		"swaps",
+		"uptime",
+		"loadavg",
+		"slabinfo",
+		"net/dev",
+		"sys/kernel/ns_last_pid",
+		"sys/crypto/fips_enabled",
 	};
 	const char *name = str_after(target, "/proc/");
 
@@ -99,8 +108,9 @@ static int set_attrs(int tree_fd, const struct step *s, struct err *e)
 		r = mnt_attr(tree_fd, false, s->u.mount.attr_set, s->u.mount.attr_clr,
 			     s->u.mount.propagation);
 	if (r == -EPERM)
-		return err_set(e, EPERM, "set attributes: an attribute of the source is locked "
-					 "here and can't be taken away");
+		return err_set(e, EPERM,
+			       "set attributes: an attribute of the source is locked "
+			       "here and can't be taken away");
 	return r < 0 ? err_sys(e, r, "set attributes") : 0;
 }
 
@@ -207,8 +217,10 @@ int mnt_apply_bind(struct island *in, const struct step *s, struct err *e)
 			return 0;
 	}
 	if (tree == -EINVAL && !(s->u.mount.flags & MOUNT_RECURSIVE))
-		return err_set(e, EINVAL, "source \"%s\": mounts below it are locked in this user "
-					  "namespace: use rbind instead of bind", source);
+		return err_set(e, EINVAL,
+			       "source \"%s\": mounts below it are locked in this user "
+			       "namespace: use rbind instead of bind",
+			       source);
 	if (tree < 0)
 		return err_sys(e, tree, "source \"%s\"", source ? source : "");
 	return bind_tree(in, s, tree, e);

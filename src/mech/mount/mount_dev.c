@@ -88,8 +88,7 @@ static int bind_node(int dir, const char *leaf, const struct step *s, const char
 static int make_node(int dir, const char *leaf, const struct step *s)
 {
 	mode_t old = umask(0);
-	int r = mknodat(dir, leaf, s->u.device.mode,
-			makedev(s->u.device.major, s->u.device.minor));
+	int r = mknodat(dir, leaf, s->u.device.mode, makedev(s->u.device.major, s->u.device.minor));
 
 	r = r < 0 ? -errno : 0;
 	umask(old);

@@ -85,8 +85,10 @@ static int map_ids(const struct plan_view *v, const struct step *s, int tree, st
 	r = sys_mount_setattr(tree, "",
 			      AT_EMPTY_PATH | (s->u.tree.idmap_recursive ? AT_RECURSIVE : 0), &a);
 	if (r == -EINVAL)
-		return err_set(e, r, "id-map: the file system of \"%s\" doesn't support it, or is "
-				     "mapped already", view_str(v, s->u.tree.path));
+		return err_set(e, r,
+			       "id-map: the file system of \"%s\" doesn't support it, or is "
+			       "mapped already",
+			       view_str(v, s->u.tree.path));
 	return r < 0 ? err_sys(e, r, "id-map \"%s\"", view_str(v, s->u.tree.path)) : 0;
 }
 

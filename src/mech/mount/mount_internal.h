@@ -8,10 +8,10 @@
 /* Shared by the files of the apply half. All take @e last and return 0 or a negative code. */
 
 enum mnt_target {
-	TARGET_DIR = 1 << 0,	    /* make a directory when it is missing */
-	TARGET_FILE = 1 << 1,	    /* make an empty file when it is missing */
+	TARGET_DIR = 1 << 0,	     /* make a directory when it is missing */
+	TARGET_FILE = 1 << 1,	     /* make an empty file when it is missing */
 	TARGET_NO_SYMLINKS = 1 << 2, /* a symlink anywhere on the way is an error */
-	TARGET_NOFOLLOW = 1 << 3,   /* a symlink at the end is the target itself */
+	TARGET_NOFOLLOW = 1 << 3,    /* a symlink at the end is the target itself */
 };
 
 /**

@@ -40,8 +40,8 @@ static int make_empty(void)
  */
 static int open_null(int root_fd)
 {
-	AUTO_FD int fd = sys_openat2(root_fd, "/dev/null", O_PATH,
-				     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	AUTO_FD int fd =
+		sys_openat2(root_fd, "/dev/null", O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 	AUTO_FD int tree = -EBADF;
 	int r;
 

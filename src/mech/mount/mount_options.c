@@ -10,15 +10,15 @@
 #include <sys/mount.h>
 
 enum opt_kind {
-	OPT_NOTHING, /* accepted, has no effect: the kernel's default */
-	OPT_SET,     /* attribute on */
-	OPT_CLEAR,   /* attribute off */
-	OPT_ATIME,   /* one value of the access-time field */
+	OPT_NOTHING,   /* accepted, has no effect: the kernel's default */
+	OPT_SET,       /* attribute on */
+	OPT_CLEAR,     /* attribute off */
+	OPT_ATIME,     /* one value of the access-time field */
 	OPT_NOT_ATIME, /* back to the default, unless another value was chosen */
 	OPT_PROPAGATION,
-	OPT_SB,	     /* for the super block, under its own name */
+	OPT_SB, /* for the super block, under its own name */
 	OPT_IVERSION,
-	OPT_FLAG,    /* enum mount_flag */
+	OPT_FLAG, /* enum mount_flag */
 	OPT_BIND,
 	OPT_REMOUNT,
 	OPT_IDMAP,

@@ -12,10 +12,10 @@
  * The option strings of mounts[].options, sorted by what they act on. Pure.
  */
 struct mnt_opts {
-	uint64_t attr_set, attr_clr;   /* MOUNT_ATTR_*: the mount itself */
-	uint64_t rattr_set, rattr_clr; /* the mount and all below it */
+	uint64_t attr_set, attr_clr;	    /* MOUNT_ATTR_*: the mount itself */
+	uint64_t rattr_set, rattr_clr;	    /* the mount and all below it */
 	uint32_t propagation, rpropagation; /* MS_SHARED…; 0: not given */
-	uint32_t flags; /* enum mount_flag */
+	uint32_t flags;			    /* enum mount_flag */
 	bool bind, remount;
 	bool idmap, ridmap;
 	char **data; /* super-block and file-system options, NULL-terminated; strings borrowed */

@@ -154,8 +154,7 @@ static int check_idmap(const struct mnt_job *j, struct err *e)
 		return err_set(e, EINVAL, "id-mapping: only bind mounts can be id-mapped");
 	if (!j->m->uid_mappings_count != !j->m->gid_mappings_count)
 		return err_set(e, EINVAL, "uidMappings and gidMappings: give both or neither");
-	if (!j->m->uid_mappings_count &&
-	    (!l || !l->uid_mappings_count || !l->gid_mappings_count))
+	if (!j->m->uid_mappings_count && (!l || !l->uid_mappings_count || !l->gid_mappings_count))
 		return err_set(e, EINVAL, "option \"idmap\": needs uidMappings here or in linux");
 	if (!mnt_planner_opens(j->h))
 		return err_set(e, EPERM, "id-mapped mounts need root on the host");
@@ -194,9 +193,10 @@ static int plan_bind(struct mnt_job *j, struct err *e)
 static bool is_pseudo(const char *type)
 {
 	static const char *const types[] = {
-		"binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts",
-		"devtmpfs", "efivarfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc",
-		"pstore", "ramfs", "securityfs", "selinuxfs", "sysfs", "tmpfs", "tracefs",
+		"binfmt_misc", "bpf",	   "cgroup",   "cgroup2", "configfs",	"debugfs",
+		"devpts",      "devtmpfs", "efivarfs", "fusectl", "hugetlbfs",	"mqueue",
+		"nsfs",	       "proc",	   "pstore",   "ramfs",	  "securityfs", "selinuxfs",
+		"sysfs",       "tmpfs",	   "tracefs",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
@@ -279,7 +279,8 @@ static int check_target(const struct mnt_job *j, struct err *e)
 		return err_set(e, EINVAL, "destination \"/\": the root itself can't be covered");
 	if (str_eq(j->target, "/proc") && !mnt_is_bind(j->m, &j->opts) &&
 	    !str_eq(j->m->type, "proc"))
-		return err_set(e, EINVAL, "destination \"/proc\": only procfs may be mounted there");
+		return err_set(e, EINVAL,
+			       "destination \"/proc\": only procfs may be mounted there");
 	return 0;
 }
 

@@ -15,10 +15,8 @@ static const struct {
 static const struct {
 	const char *path, *target;
 } links[] = {
-	{ "/dev/fd", "/proc/self/fd" },
-	{ "/dev/stdin", "/proc/self/fd/0" },
-	{ "/dev/stdout", "/proc/self/fd/1" },
-	{ "/dev/stderr", "/proc/self/fd/2" },
+	{ "/dev/fd", "/proc/self/fd" },	      { "/dev/stdin", "/proc/self/fd/0" },
+	{ "/dev/stdout", "/proc/self/fd/1" }, { "/dev/stderr", "/proc/self/fd/2" },
 	{ "/dev/ptmx", "pts/ptmx" },
 };
 
@@ -135,8 +133,8 @@ static int add_device(const struct oci_device *d, uint32_t index, struct plan *p
 		return r;
 	if (!d->path || mnt_clean_path(d->path, path, sizeof(path)) < 0 || str_eq(path, "/"))
 		return err_set(e, EINVAL, "path: missing or not a path");
-	if (type != S_IFIFO && (d->major < 0 || d->major > 0xfff || d->minor < 0 ||
-				d->minor > 0xfffff))
+	if (type != S_IFIFO &&
+	    (d->major < 0 || d->major > 0xfff || d->minor < 0 || d->minor > 0xfffff))
 		return err_set(e, EINVAL, "major, minor: %lld:%lld is no device number",
 			       (long long)d->major, (long long)d->minor);
 	s.u.device.path = plan_str(p, PHASE_INIT, path);

@@ -18,8 +18,8 @@ static int check_propagation(const struct oci_spec *spec, const struct mnt_optio
 	if (!p)
 		return err_set(e, EINVAL, "linux.rootfsPropagation \"%s\": unknown", word);
 	if (o->no_pivot && (p & MS_PRIVATE))
-		return err_set(e, EINVAL, "linux.rootfsPropagation \"%s\": not safe with --no-pivot",
-			       word);
+		return err_set(e, EINVAL,
+			       "linux.rootfsPropagation \"%s\": not safe with --no-pivot", word);
 	return 0;
 }
 
@@ -56,8 +56,9 @@ static int check_no_mount_ns(const struct oci_spec *spec, struct err *e)
 	if (spec->root->readonly)
 		return err_set(e, EINVAL, "root.readonly: needs a mount namespace");
 	if (l && (l->masked_paths.count || l->readonly_paths.count))
-		return err_set(e, EINVAL, "linux.maskedPaths, linux.readonlyPaths: need a mount "
-					  "namespace");
+		return err_set(e, EINVAL,
+			       "linux.maskedPaths, linux.readonlyPaths: need a mount "
+			       "namespace");
 	if (l && l->rootfs_propagation && *l->rootfs_propagation)
 		return err_set(e, EINVAL, "linux.rootfsPropagation: needs a mount namespace");
 	return 0;
@@ -143,8 +144,8 @@ static int add_paths(struct plan *p, enum step_kind kind, const struct oci_strin
 				  .origin = (uint32_t)i };
 
 		if (paths->list[i][0] != '/')
-			return err_set(e, EINVAL, "linux.%s[%zu] \"%s\": must be absolute", field, i,
-				       paths->list[i]);
+			return err_set(e, EINVAL, "linux.%s[%zu] \"%s\": must be absolute", field,
+				       i, paths->list[i]);
 		s.u.str.text = plan_str(p, PHASE_INIT, paths->list[i]);
 		plan_add(p, &s);
 	}

@@ -50,7 +50,8 @@ static int write_proc(struct island *in, const char *path, const char *value, st
 		r = w < 0 ? -errno : (size_t)w == n ? 0 : -EIO;
 	}
 	if (r < 0)
-		return err_sys(e, r, "write \"%.*s\" to /proc/%s", (int)strcspn(value, "\n"), value, path);
+		return err_sys(e, r, "write \"%.*s\" to /proc/%s", (int)strcspn(value, "\n"), value,
+			       path);
 	return 0;
 }
 

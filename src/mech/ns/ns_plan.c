@@ -8,9 +8,9 @@
 #include <string.h>
 
 static const uint64_t flags_by_type[OCI_NS_COUNT] = {
-	[OCI_NS_PID] = CLONE_NEWPID,   [OCI_NS_NETWORK] = CLONE_NEWNET,
-	[OCI_NS_MOUNT] = CLONE_NEWNS,  [OCI_NS_IPC] = CLONE_NEWIPC,
-	[OCI_NS_UTS] = CLONE_NEWUTS,   [OCI_NS_USER] = CLONE_NEWUSER,
+	[OCI_NS_PID] = CLONE_NEWPID,	   [OCI_NS_NETWORK] = CLONE_NEWNET,
+	[OCI_NS_MOUNT] = CLONE_NEWNS,	   [OCI_NS_IPC] = CLONE_NEWIPC,
+	[OCI_NS_UTS] = CLONE_NEWUTS,	   [OCI_NS_USER] = CLONE_NEWUSER,
 	[OCI_NS_CGROUP] = CLONE_NEWCGROUP, [OCI_NS_TIME] = CLONE_NEWTIME,
 };
 
@@ -55,9 +55,11 @@ static void plan_opens(const struct oci_spec *s, struct ns_sets *sets, struct pl
 			continue;
 		sets->slot[t] = plan_slot(p);
 		plan_add(p, &(struct step){
-				    .kind = STEP_OPEN_NS, .phase = PHASE_HOST,
-				    .u.ns = { .path = plan_str(p, PHASE_HOST,
-							       oci_namespace(s, (enum oci_ns_type)t)->path),
+				    .kind = STEP_OPEN_NS,
+				    .phase = PHASE_HOST,
+				    .u.ns = { .path = plan_str(
+						      p, PHASE_HOST,
+						      oci_namespace(s, (enum oci_ns_type)t)->path),
 					      .type = (uint32_t)flags_by_type[t],
 					      .slot = sets->slot[t] } });
 	}
@@ -68,7 +70,8 @@ static void plan_joins(const struct ns_sets *sets, uint64_t which, struct plan *
 	for (unsigned int t = 0; t < OCI_NS_COUNT; t++) {
 		if (!(sets->joined & which & flags_by_type[t]))
 			continue;
-		plan_add(p, &(struct step){ .kind = STEP_SETNS, .phase = PHASE_INIT,
+		plan_add(p, &(struct step){ .kind = STEP_SETNS,
+					    .phase = PHASE_INIT,
 					    .u.setns = { .slot = sets->slot[t],
 							 .flags = (uint32_t)flags_by_type[t] } });
 	}
@@ -110,14 +113,16 @@ static void plan_maps(const struct oci_spec *s, const struct host_facts *h, stru
 	const struct oci_linux *l = s->linux_;
 	bool own = ns_maps_only_self(s, h);
 
-	plan_add(p, &(struct step){
-			    .kind = STEP_MAP_IDS, .phase = PHASE_MAP,
-			    .u.idmap = {
-				    .uid_map = id_map(p, l->uid_mappings, l->uid_mappings_count, h->euid),
-				    .gid_map = id_map(p, l->gid_mappings, l->gid_mappings_count, h->egid),
-				    .helpers = !h->admin && !own,
-				    .deny_setgroups = !h->admin && own,
-			    } });
+	plan_add(p, &(struct step){ .kind = STEP_MAP_IDS,
+				    .phase = PHASE_MAP,
+				    .u.idmap = {
+					    .uid_map = id_map(p, l->uid_mappings,
+							      l->uid_mappings_count, h->euid),
+					    .gid_map = id_map(p, l->gid_mappings,
+							      l->gid_mappings_count, h->egid),
+					    .helpers = !h->admin && !own,
+					    .deny_setgroups = !h->admin && own,
+				    } });
 }
 
 static struct ref time_text(const struct oci_spec *s, struct plan *p)
@@ -174,7 +179,8 @@ static void plan_slow(const struct oci_spec *s, const struct ns_sets *sets, stru
 	}
 	plan_unshare(p, late);
 	if (s->linux_->time_offsets_count && (sets->fresh & CLONE_NEWTIME))
-		plan_add(p, &(struct step){ .kind = STEP_TIME_OFFSETS, .phase = PHASE_INIT,
+		plan_add(p, &(struct step){ .kind = STEP_TIME_OFFSETS,
+					    .phase = PHASE_INIT,
 					    .u.str.text = time_text(s, p) });
 	if ((sets->fresh | sets->joined) & (CLONE_NEWPID | CLONE_NEWTIME))
 		plan_add_none(p, PHASE_INIT, STEP_FORK);
@@ -189,15 +195,19 @@ int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgrou
 	sort_namespaces(s, &sets);
 	new_user = sets.fresh & CLONE_NEWUSER;
 	if (!h->admin && !((sets.fresh | sets.joined) & CLONE_NEWUSER))
-		return err_set(e, EPERM, "linux.namespaces: rootless containers need a user namespace");
-	slow = (sets.fresh & CLONE_NEWTIME) || (sets.joined & (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWTIME)) ||
+		return err_set(e, EPERM,
+			       "linux.namespaces: rootless containers need a user namespace");
+	slow = (sets.fresh & CLONE_NEWTIME) ||
+	       (sets.joined & (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWTIME)) ||
 	       (new_user && (sets.joined & ~(uint64_t)CLONE_NEWCGROUP));
 	plan_opens(s, &sets, p);
 	/* The cgroup namespace is rooted where its maker stands: made last, after joining. */
-	plan_add(p, &(struct step){
-			    .kind = STEP_CLONE, .phase = PHASE_CLONE,
-			    .u.clone = { .flags = slow ? 0 : sets.fresh & ~(uint64_t)CLONE_NEWCGROUP,
-					 .cgroup_slot = cgroup_slot } });
+	plan_add(p,
+		 &(struct step){
+			 .kind = STEP_CLONE,
+			 .phase = PHASE_CLONE,
+			 .u.clone = { .flags = slow ? 0 : sets.fresh & ~(uint64_t)CLONE_NEWCGROUP,
+				      .cgroup_slot = cgroup_slot } });
 	if (new_user)
 		plan_maps(s, h, p);
 	if (slow)
@@ -222,9 +232,10 @@ void ns_plan_names(const struct oci_spec *s, struct plan *p)
 		/* Validated before: this only spells the path. */
 		if (oci_sysctl_path(kv->key, path) < 0)
 			continue;
-		plan_add(p, &(struct step){
-				    .kind = STEP_SYSCTL, .phase = PHASE_INIT, .origin = (uint32_t)i,
-				    .u.pair = { plan_strf(p, PHASE_INIT, "sys/%s", path),
-						plan_str(p, PHASE_INIT, kv->value) } });
+		plan_add(p, &(struct step){ .kind = STEP_SYSCTL,
+					    .phase = PHASE_INIT,
+					    .origin = (uint32_t)i,
+					    .u.pair = { plan_strf(p, PHASE_INIT, "sys/%s", path),
+							plan_str(p, PHASE_INIT, kv->value) } });
 	}
 }

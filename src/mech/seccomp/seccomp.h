@@ -12,10 +12,10 @@
 struct oci_state;
 
 /* What runtime-spec names, each list ending in NULL: for the features document. */
-extern const char *const sec_action_names[];	/* "SCMP_ACT_ALLOW"… */
-extern const char *const sec_operator_names[];	/* "SCMP_CMP_EQ"… */
-extern const char *const sec_arch_names[];	/* "SCMP_ARCH_X86_64"… */
-extern const char *const sec_flag_names[];	/* "SECCOMP_FILTER_FLAG_LOG"…, known */
+extern const char *const sec_action_names[];	  /* "SCMP_ACT_ALLOW"… */
+extern const char *const sec_operator_names[];	  /* "SCMP_CMP_EQ"… */
+extern const char *const sec_arch_names[];	  /* "SCMP_ARCH_X86_64"… */
+extern const char *const sec_flag_names[];	  /* "SECCOMP_FILTER_FLAG_LOG"…, known */
 extern const char *const sec_flag_names_usable[]; /* of these the ones sec_flags accepts */
 
 enum { SEC_MAX_INSNS = 4096 /* BPF_MAXINSNS */, SEC_KEY_SIZE = 65 };

@@ -189,14 +189,16 @@ int sec_cache_get(const char *dir, const char *key, struct buf *ret)
 	if (r < 0)
 		return r;
 	return buf_add(ret, file.data + sizeof(struct cache_head),
-		       file.len - sizeof(struct cache_head)) ? 0 : -ENOMEM;
+		       file.len - sizeof(struct cache_head))
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int write_file(int dir_fd, const char *name, const struct cache_head *h, const void *filter,
 		      size_t len)
 {
-	AUTO_FD int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-				0600);
+	AUTO_FD int fd =
+		openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r;
 
 	if (fd < 0)

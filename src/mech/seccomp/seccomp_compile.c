@@ -37,7 +37,8 @@ static int action(const char *path, const char *name, struct opt_u32 errno_ret, 
 		return err_set(e, EINVAL, "linux.seccomp.%s \"%.64s\": no such action", path,
 			       name ? name : "");
 	if (value == SCMP_ACT_NOTIFY && !listener)
-		return err_set(e, EINVAL, "linux.seccomp.%s: SCMP_ACT_NOTIFY cannot be used %s", path,
+		return err_set(e, EINVAL, "linux.seccomp.%s: SCMP_ACT_NOTIFY cannot be used %s",
+			       path,
 			       str_eq(path, "defaultAction") ? "as default action"
 							     : "without listenerPath");
 	if (value == SCMP_ACT_ERRNO(0) || value == SCMP_ACT_TRACE(0)) {
@@ -138,10 +139,11 @@ static int add_rule(scmp_filter_ctx ctx, const struct oci_seccomp *sc, size_t i,
 
 		/* Whoever answers must be able to say so, and runc's own message ends it, too. */
 		if (r.action == SCMP_ACT_NOTIFY && str_eq(rule->names.list[k], "write"))
-			return err_set(e, EINVAL,
-				       "linux.seccomp.syscalls[%zu]: SCMP_ACT_NOTIFY cannot be used for "
-				       "the write syscall",
-				       i);
+			return err_set(
+				e, EINVAL,
+				"linux.seccomp.syscalls[%zu]: SCMP_ACT_NOTIFY cannot be used for "
+				"the write syscall",
+				i);
 		if (nr == __NR_SCMP_ERROR) {
 			++*skipped;
 			continue;
@@ -157,7 +159,7 @@ static int add_rule(scmp_filter_ctx ctx, const struct oci_seccomp *sc, size_t i,
 /* ---- ENOSYS for what is newer than the profile ------------------------------------------ */
 
 struct arch_limit {
-	uint32_t audit; /* AUDIT_ARCH_* */
+	uint32_t audit;		 /* AUDIT_ARCH_* */
 	uint32_t last, last_x32; /* 0: the profile names none */
 };
 
@@ -302,8 +304,8 @@ int sec_compile(const struct oci_seccomp *sc, struct buf *ret, unsigned int *ret
 	uint32_t default_action = 0;
 	int r;
 
-	r = action("defaultAction", sc->default_action, sc->default_errno_ret, false, &default_action,
-		   e);
+	r = action("defaultAction", sc->default_action, sc->default_errno_ret, false,
+		   &default_action, e);
 	if (r < 0)
 		return r;
 	ctx = seccomp_init(default_action);

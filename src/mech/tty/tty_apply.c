@@ -37,7 +37,8 @@ static int mount_console(struct island *in, int inner, struct err *e)
 
 	if (dev < 0)
 		return err_sys(e, dev, "process.terminal: open /dev");
-	target = openat(dev, "console", O_CREAT | O_NOFOLLOW | O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
+	target = openat(dev, "console",
+			O_CREAT | O_NOFOLLOW | O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (target < 0) {
 		/* A device node that can't be opened is a fine mount point all the same. */
 		target = sys_openat2(dev, "console", O_PATH | O_NOFOLLOW, RESOLVE_NO_SYMLINKS);
@@ -92,7 +93,8 @@ int tty_apply(struct island *in, const struct step *s, struct err *e)
 		return err_sys(e, errno, "process.terminal: open the inner end");
 	if ((size.ws_row || size.ws_col) && ioctl(inner, TIOCSWINSZ, &size) < 0)
 		return err_sys(e, errno, "process.consoleSize");
-	if (fchown(inner, s->u.console.uid, s->u.console.gid) < 0 && errno != EINVAL && errno != EPERM)
+	if (fchown(inner, s->u.console.uid, s->u.console.gid) < 0 && errno != EINVAL &&
+	    errno != EPERM)
 		return err_sys(e, errno, "process.terminal: fchown");
 	if (s->u.console.mount)
 		r = mount_console(in, inner, e);

@@ -7,7 +7,8 @@ void tty_plan(const struct oci_process *pr, uint32_t console_slot, bool mount, s
 
 	if (!pr->terminal)
 		return;
-	plan_add(p, &(struct step){ .kind = STEP_CONSOLE, .phase = PHASE_INIT,
+	plan_add(p, &(struct step){ .kind = STEP_CONSOLE,
+				    .phase = PHASE_INIT,
 				    .u.console = { .slot = console_slot,
 						   .rows = size ? size->height : 0,
 						   .cols = size ? size->width : 0,
