@@ -111,16 +111,15 @@ static int sync_with_planner(struct islander *me, int64_t phase, struct err *e)
 	return 0;
 }
 
-/* Close all but the program's own fds, @gate and the attributes that wait for their label. */
-static int close_others(const struct islander *me, int gate)
+/* Close all but the program's own fds and those in @keep; numbers below 1 there are none. */
+static int close_all_but(const struct islander *me, const int *keep, size_t count)
 {
-	const int keep[] = { gate, me->in.attr_fd[0], me->in.attr_fd[1] };
 	unsigned int from = me->keep_fds, next;
 	int r = 0;
 
 	do {
 		next = ~0U;
-		for (size_t i = 0; i < ARRAY_LEN(keep); i++)
+		for (size_t i = 0; i < count; i++)
 			if (keep[i] > 0 && (unsigned int)keep[i] >= from &&
 			    (unsigned int)keep[i] < next)
 				next = (unsigned int)keep[i];
@@ -129,6 +128,28 @@ static int close_others(const struct islander *me, int gate)
 		from = next + 1;
 	} while (r == 0 && next != ~0U);
 	return r;
+}
+
+/* The gate, and the attributes that wait for their label. */
+static int close_others(const struct islander *me, int gate)
+{
+	const int keep[] = { gate, me->in.attr_fd[0], me->in.attr_fd[1] };
+
+	return close_all_but(me, keep, ARRAY_LEN(keep));
+}
+
+/* A process inside with CAP_SYS_PTRACE may take whatever a joining one holds: hold nothing. */
+static int let_go(struct islander *me, const struct step *s, struct err *e)
+{
+	const int keep[] = { me->in.sock, view_fd(&me->view, s->u.letgo.slot),
+			     s->u.letgo.proc ? me->in.proc_fd : -EBADF };
+	int r = close_all_but(me, keep, ARRAY_LEN(keep));
+
+	if (r < 0)
+		return err_sys(e, r, "close what the container must not see");
+	if (!s->u.letgo.proc)
+		me->in.proc_fd = -EBADF;
+	return 0;
 }
 
 /* Whoever holds a connection and says nothing must not hold the gate. */
@@ -225,6 +246,8 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 		return wait_at_gate(me, s, e);
 	case STEP_CHDIR_ROOT:
 		return take_joined_root(me, e);
+	case STEP_LET_GO:
+		return let_go(me, s, e);
 	case STEP_LEAVE:
 		leave(me);
 	case STEP_CGROUP_ENTER:

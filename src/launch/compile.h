@@ -43,8 +43,23 @@ int compile_process(const struct compile_end *x, struct plan *p, struct err *e);
 /** compile_pidfd - PIDFD_SEND in PHASE_COMMIT; @socket NULL: nothing. @name: as runc calls it */
 void compile_pidfd(const char *socket, const char *name, struct plan *p);
 
+/*
+ * What a joining islander needs once a process inside can see it. One with CAP_SYS_PTRACE may
+ * take all it holds, so it lets go of the rest first.
+ */
+struct compile_modesty {
+	const struct oci_process *pr;
+	const struct host_facts *h;
+	const struct cred_context *cred;
+	bool filtered; /* a seccomp filter will be loaded */
+	bool labelled; /* an LSM label will be written */
+	uint32_t console; /* slot of the console socket; SLOT_NONE: none */
+};
+
 /**
  * compile_join - the islander is born and enters the container of @o
  * @cgroup_slot: v2 cgroup it is born in; SLOT_NONE: ours
+ * @m:           NULL: it needs everything (mounts)
  */
-void compile_join(const struct launch_exec_options *o, uint32_t cgroup_slot, struct plan *p);
+void compile_join(const struct launch_exec_options *o, uint32_t cgroup_slot,
+		  const struct compile_modesty *m, struct plan *p);

@@ -15,7 +15,8 @@
  * exec: the islander is born among us, turns private there, and joins all namespaces of
  * the container at once by its init's pidfd. Nothing of ours is ever traceable from inside.
  */
-void compile_join(const struct launch_exec_options *o, uint32_t cgroup_slot, struct plan *p)
+void compile_join(const struct launch_exec_options *o, uint32_t cgroup_slot,
+		  const struct compile_modesty *m, struct plan *p)
 {
 	uint32_t slot = plan_slot(p);
 
@@ -36,6 +37,12 @@ void compile_join(const struct launch_exec_options *o, uint32_t cgroup_slot, str
 					    .u.setns = { slot, (uint32_t)o->namespaces } });
 	if (o->namespaces & CLONE_NEWUSER)
 		plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
+	if (m) {
+		plan_add(p, &(struct step){ .kind = STEP_LET_GO,
+					    .phase = PHASE_INIT,
+					    .u.letgo = { m->console, m->labelled } });
+		cred_plan_modest(m->pr, m->h, m->cred, m->filtered, p);
+	}
 	if (o->namespaces & (CLONE_NEWPID | CLONE_NEWTIME))
 		plan_add_none(p, PHASE_INIT, STEP_FORK);
 	plan_add_none(p, PHASE_INIT, STEP_CHDIR_ROOT);
@@ -61,6 +68,7 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 				       .cache_dir = o->cache_dir,
 				       .h = h,
 				       .cred = &cred };
+	struct compile_modesty modesty;
 	uint32_t console = SLOT_NONE;
 	size_t ndirs = 0;
 	int r;
@@ -73,9 +81,6 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	p->timing = o->timing;
 	p->keep_fds = 3 + o->preserve_fds;
 	ret->namespaces = o->namespaces;
-	cred_plan_limits(pr, p);
-	compile_join(o, cg_plan_join(&h->cgroups, o->cgroup_dirs, ndirs, p), p);
-	compile_session(pr, o->no_new_keyring, o->id, p);
 	if (pr->terminal && o->console_socket) {
 		console = plan_slot(p);
 		plan_add(p, &(struct step){ .kind = STEP_CONNECT,
@@ -84,6 +89,16 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 							console } });
 	}
 	ret->terminal_to_planner = pr->terminal && console == SLOT_NONE;
+	cred_plan_limits(pr, p);
+	modesty = (struct compile_modesty){ .pr = pr,
+					    .h = h,
+					    .cred = &cred,
+					    .filtered = x.sc != NULL,
+					    .labelled = (pr->apparmor_profile && *pr->apparmor_profile) ||
+							(pr->selinux_label && *pr->selinux_label),
+					    .console = console };
+	compile_join(o, cg_plan_join(&h->cgroups, o->cgroup_dirs, ndirs, p), &modesty, p);
+	compile_session(pr, o->no_new_keyring, o->id, p);
 	tty_plan(pr, console, false, p);
 	r = sched_plan_affinity(pr, p, e);
 	if (r == 0)

@@ -55,7 +55,7 @@ int launch_compile_mounts(const struct oci_spec *s, const struct host_facts *h,
 				       "mounts[%zu].type \"%s\": can't be changed while it runs", i,
 				       s->mounts[i].type);
 	p->keep_fds = 3;
-	compile_join(o, SLOT_NONE, p);
+	compile_join(o, SLOT_NONE, NULL, p);
 	r = remove ? take_away(s, p, e) : add(s, h, o, p, e);
 	if (r < 0)
 		return r;

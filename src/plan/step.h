@@ -111,6 +111,7 @@ enum step_kind {
 	STEP_NO_NEW_PRIVS, /* none */
 	STEP_SECCOMP,	   /* seccomp */
 	STEP_EXEC,	   /* exec */
+	STEP_LET_GO,	   /* letgo:  exec, before it is seen inside: close what isn't needed there */
 	STEP_LEAVE,	   /* none:   in place of EXEC: nothing was to be run */
 	STEP_KIND_COUNT
 };
@@ -291,6 +292,10 @@ struct step {
 			uint32_t uid, gid;     /* LOOKUP: whose right to execute is checked */
 			uint32_t home; /* LOOKUP: find the user's; EXEC: it takes the last env entry's place */
 		} exec;
+		struct {
+			uint32_t slot; /* kept: the console socket; SLOT_NONE: none */
+			uint32_t proc; /* the procfs handle is kept for a label */
+		} letgo;
 		struct {
 			struct ref text;
 		} str;

@@ -41,6 +41,15 @@ int cred_plan_prepare(const struct oci_process *pr, const struct cred_context *c
 int cred_plan_enter(const struct oci_process *pr, const struct host_facts *h,
 		    const struct cred_context *c, bool filtered, struct plan *p, struct err *e);
 
+/**
+ * cred_plan_modest - what a joining process keeps once it can be seen inside
+ *
+ * In PHASE_INIT: its final capabilities and those that the steps up to there need. All of
+ * these but CAP_SYS_ADMIN, for a filter without no_new_privs, are in the usual default sets.
+ */
+void cred_plan_modest(const struct oci_process *pr, const struct host_facts *h,
+		      const struct cred_context *c, bool filtered, struct plan *p);
+
 /** cred_plan_drop - the final capability sets (if cred_plan_enter left one) and EXEC */
 int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
 		   const struct cred_context *c, bool filtered, struct plan *p, struct err *e);

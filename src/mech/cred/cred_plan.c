@@ -181,6 +181,24 @@ int cred_plan_enter(const struct oci_process *pr, const struct host_facts *h,
 	return 0;
 }
 
+void cred_plan_modest(const struct oci_process *pr, const struct host_facts *h,
+		      const struct cred_context *c, bool filtered, struct plan *p)
+{
+	uint64_t need = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID | 1ULL << CAP_SETPCAP |
+			1ULL << CAP_CHOWN | 1ULL << CAP_FOWNER | 1ULL << CAP_DAC_OVERRIDE |
+			cap_set(pr, OCI_CAPS_PERMITTED, h, c);
+
+	if (filtered && !pr->no_new_privileges)
+		need |= sys_admin;
+	/* Inheritable is given now: later it could only be narrowed to what is permitted. */
+	plan_add(p, &(struct step){ .kind = STEP_CAPS,
+				    .phase = PHASE_INIT,
+				    .u.caps = { .effective = need,
+						.permitted = need,
+						.inheritable = cap_set(pr, OCI_CAPS_INHERITABLE, h,
+								       c) } });
+}
+
 int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
 		   const struct cred_context *c, bool filtered, struct plan *p, struct err *e)
 {
