@@ -51,8 +51,8 @@ struct compile_modesty {
 	const struct oci_process *pr;
 	const struct host_facts *h;
 	const struct cred_context *cred;
-	bool filtered; /* a seccomp filter will be loaded */
-	bool labelled; /* an LSM label will be written */
+	bool filtered;	  /* a seccomp filter will be loaded */
+	bool labelled;	  /* an LSM label will be written */
 	uint32_t console; /* slot of the console socket; SLOT_NONE: none */
 };
 

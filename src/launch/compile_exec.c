@@ -94,7 +94,8 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 					    .h = h,
 					    .cred = &cred,
 					    .filtered = x.sc != NULL,
-					    .labelled = (pr->apparmor_profile && *pr->apparmor_profile) ||
+					    .labelled = (pr->apparmor_profile &&
+							 *pr->apparmor_profile) ||
 							(pr->selinux_label && *pr->selinux_label),
 					    .console = console };
 	compile_join(o, cg_plan_join(&h->cgroups, o->cgroup_dirs, ndirs, p), &modesty, p);

@@ -163,7 +163,8 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 				  F(STR, seccomp.tail, "tail"),
 				  F(U32, seccomp.state_pid, "state-pid")) },
 	[STEP_EXEC] = { "exec", EXEC_FIELDS },
-	[STEP_LET_GO] = { "let-go", FIELDS(F(SLOT, letgo.slot, "slot"), F(OPT32, letgo.proc, "proc")) },
+	[STEP_LET_GO] = { "let-go",
+			  FIELDS(F(SLOT, letgo.slot, "slot"), F(OPT32, letgo.proc, "proc")) },
 	[STEP_LEAVE] = { "leave", NO_FIELDS },
 };
 

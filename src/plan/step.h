@@ -111,8 +111,8 @@ enum step_kind {
 	STEP_NO_NEW_PRIVS, /* none */
 	STEP_SECCOMP,	   /* seccomp */
 	STEP_EXEC,	   /* exec */
-	STEP_LET_GO,	   /* letgo:  exec, before it is seen inside: close what isn't needed there */
-	STEP_LEAVE,	   /* none:   in place of EXEC: nothing was to be run */
+	STEP_LET_GO, /* letgo:  exec, before it is seen inside: close what isn't needed there */
+	STEP_LEAVE,  /* none:   in place of EXEC: nothing was to be run */
 	STEP_KIND_COUNT
 };
 /* clang-format on */

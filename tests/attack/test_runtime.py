@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import CAY, IS_RUNC, TIMEOUT, cay_only, mount_at, our_state, read, run, wait_for
+from harness import CAY, IS_RUNC, TIMEOUT, cap_mask, cay_only, mount_at, our_state, read, run, wait_for
 
 
 def careless(script, *args, **kw):
@@ -205,3 +205,48 @@ def test_sysctls_can_not_be_redirected(cay, bundle):
         bundle.linux["sysctl"] = {key: "|/evil"}
         assert cay.run(bundle.args("true")).rc != 0, key
         assert read("/proc/sys/kernel/core_pattern") == before
+
+
+# ---- What a joining exec holds (CVE-2016-9962) ------------------------------------------------
+
+def watched(cay, bundle, act):
+    """What a thief with CAP_SYS_PTRACE sees others hold while act(id) runs again and again."""
+    caps = ("CAP_SYS_PTRACE", "CAP_KILL")
+    bundle.caps(*caps)
+    bundle.args("probe", "thief", "40").write()
+    id = cay.id()
+    seen = cay.dir / "seen"
+    with open(seen, "wb") as out:
+        p = cay.popen("run", "-b", bundle.path, id, stdin=subprocess.DEVNULL, stdout=out)
+    wait_for(lambda: "ready" in seen.read_text(), "the thief")
+    while p.poll() is None and act(id) is not False:
+        pass
+    p.wait(TIMEOUT)
+    return seen.read_text().splitlines()
+
+
+def test_a_joining_process_that_holds_a_host_directory_is_robbed(cay, bundle):
+    """The weakened set-up: a plain nsenter with the host's root open."""
+    def nsenter(id):
+        root = os.open("/", os.O_RDONLY)
+        try:
+            subprocess.run(["nsenter", "-t", str(cay.pid(id)), "-p", "-m", "sleep", "0.3"],
+                           pass_fds=[root], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                           timeout=TIMEOUT)
+        finally:
+            os.close(root)
+        return False
+    seen = watched(cay, bundle, nsenter)
+    assert any(line.startswith("fd ") and line.endswith(" /") for line in seen), seen[:20]
+
+
+def test_exec_holds_nothing_worth_stealing_when_it_can_be_seen(cay, bundle):
+    seen = watched(cay, bundle, lambda id: cay("exec", id, "true"))
+    ours = [line.split(None, 2) for line in seen if " cay-init " in line]
+    assert ours, "no joining process was seen: the test shows nothing"
+    fds = {link for kind, _, link in ours if kind == "fd"}
+    assert all(link.startswith("socket:") for link in fds), fds
+    allowed = cap_mask("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_CHOWN", "CAP_FOWNER",
+                               "CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE", "CAP_KILL")
+    caps = {int(link, 16) for kind, _, link in ours if kind == "caps"}
+    assert caps and not any(c & ~allowed for c in caps), [hex(c) for c in caps]

@@ -248,6 +248,73 @@ static int hold_lock(int argc, char **argv)
 	return pause();
 }
 
+/* What other processes hold, seen from inside for N tenths of a second: fds over 2, capabilities. */
+static void look_at(const char *pid)
+{
+	char path[320], comm[32] = "", line[256], link[256];
+	struct dirent *ent;
+	FILE *f;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	if (!(f = fopen(path, "re")))
+		return;
+	if (fgets(comm, sizeof(comm), f))
+		comm[strcspn(comm, "\n")] = '\0';
+	fclose(f);
+	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+	d = opendir(path);
+	while (d && (ent = readdir(d))) {
+		ssize_t n = readlinkat(dirfd(d), ent->d_name, link, sizeof(link) - 1);
+		struct stat held, named;
+
+		if (n <= 0 || atoi(ent->d_name) <= 2)
+			continue;
+		link[n] = '\0';
+		/* What has the same name for us is no prey. */
+		if (fstatat(dirfd(d), ent->d_name, &held, 0) < 0) {
+			if (errno == ENOENT || errno == ESRCH)
+				continue; /* gone meanwhile */
+		} else if (stat(link, &named) == 0 && held.st_dev == named.st_dev &&
+			   held.st_ino == named.st_ino) {
+			continue;
+		}
+		printf("fd %s %s\n", comm, link);
+	}
+	if (d)
+		closedir(d);
+	snprintf(path, sizeof(path), "/proc/%s/status", pid);
+	if (!(f = fopen(path, "re")))
+		return;
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, "CapPrm:", 7))
+			printf("caps %s %s", comm, line + 8);
+	fclose(f);
+}
+
+static int thief(int argc, char **argv)
+{
+	struct timespec now, end;
+
+	(void)argc;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += atoi(argv[2]) / 10;
+	puts("ready");
+	fflush(stdout);
+	do {
+		DIR *d = opendir("/proc");
+		struct dirent *ent;
+
+		while (d && (ent = readdir(d)))
+			if (atoi(ent->d_name) > 1 && atoi(ent->d_name) != getpid())
+				look_at(ent->d_name);
+		if (d)
+			closedir(d);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec < end.tv_sec);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*plain)(void);
@@ -270,6 +337,7 @@ static const struct {
 	{ "sigs", sigs, NULL },
 	{ "memory", NULL, memory },
 	{ "fork", NULL, forks },
+	{ "thief", NULL, thief },
 	{ "lock", NULL, hold_lock },
 };
 

@@ -191,12 +191,12 @@ void cred_plan_modest(const struct oci_process *pr, const struct host_facts *h,
 	if (filtered && !pr->no_new_privileges)
 		need |= sys_admin;
 	/* Inheritable is given now: later it could only be narrowed to what is permitted. */
-	plan_add(p, &(struct step){ .kind = STEP_CAPS,
-				    .phase = PHASE_INIT,
-				    .u.caps = { .effective = need,
-						.permitted = need,
-						.inheritable = cap_set(pr, OCI_CAPS_INHERITABLE, h,
-								       c) } });
+	plan_add(p, &(struct step){
+			    .kind = STEP_CAPS,
+			    .phase = PHASE_INIT,
+			    .u.caps = { .effective = need,
+					.permitted = need,
+					.inheritable = cap_set(pr, OCI_CAPS_INHERITABLE, h, c) } });
 }
 
 int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
