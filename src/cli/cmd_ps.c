@@ -30,8 +30,8 @@ static int run_ps(char *const *argv, struct buf *out, struct err *e)
 {
 	AUTO_FD int rd = -EBADF;
 	AUTO_FD int wr = -EBADF;
-	int r, status, p[2];
-	pid_t pid;
+	int r, status = 0, p[2];
+	pid_t pid = -1;
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return err_sys(e, errno, "pipe");

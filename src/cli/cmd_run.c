@@ -32,7 +32,7 @@ int cmd_run(struct cli *c, int argc, char **argv)
 	AUTO_REPORT struct ctr_report rep = { 0 };
 	struct opt_args args;
 	struct err e = { 0 };
-	int r, status;
+	int r, status = 0;
 
 	r = cli_args(c, argc, argv, opts, 1, 1, &args);
 	if (r >= 0)

@@ -17,7 +17,7 @@ static bool components_are_clean(const char *path)
 
 int oci_sysctl_path(const char *key, char ret[OCI_SYSCTL_MAX])
 {
-	char path[OCI_SYSCTL_MAX];
+	char path[OCI_SYSCTL_MAX] = "";
 	size_t len = strlen(key);
 	bool dots = key[strcspn(key, "./")] == '.';
 
