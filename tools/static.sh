@@ -73,7 +73,7 @@ lane_tidy() {
 }
 
 lane_format() {
-	find src tests bpf bench -name '*.[ch]' -print0 2>/dev/null |
+	find src tests bench -name '*.[ch]' -print0 2>/dev/null |
 		xargs -0 clang-format --dry-run --Werror
 }
 

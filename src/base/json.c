@@ -130,7 +130,7 @@ static int parse_whole(const char *text, size_t len, const struct json_counts *w
 		       struct json **ret, struct err *e)
 {
 	AUTO_JSON struct json *first = NULL;
-	struct json_counts got, again;
+	struct json_counts got = { 0 }, again = { 0 };
 	struct json *doc;
 	int r;
 

@@ -176,7 +176,7 @@ int cmd_ps(struct cli *c, int argc, char **argv)
 	struct opt_args args;
 	struct err e = { 0 };
 	size_t count = 0;
-	pid_t *pids;
+	pid_t *pids = NULL;
 	int r, json;
 
 	r = cli_args(c, argc, argv, opts, 1, SIZE_MAX, &args);

@@ -95,6 +95,7 @@ static int release(struct birth *b, struct ctr_report *rep, struct err *e)
 	r = launch_release(&b->launch, e);
 	if (b->o->timing)
 		launch_print_prices(&b->launch, &rep->timing);
+	rep->warning = b->info.warning;
 	if (r == 0 && b->o->run)
 		r = life_hooks(&b->c, OCI_HOOK_POSTSTART, e);
 	return r;

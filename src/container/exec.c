@@ -175,6 +175,7 @@ static int go(struct join *j, struct ctr_report *rep, struct err *e)
 		r = launch_release(&j->launch, e);
 	if (j->o->timing)
 		launch_print_prices(&j->launch, &rep->timing);
+	rep->warning = j->info.warning;
 	if (r < 0) {
 		launch_abort(&j->launch);
 		if (j->o->pid_file)

@@ -265,8 +265,10 @@ int launch_compile(const struct oci_spec *s, const struct host_facts *h,
 	if (r == 0)
 		r = rdt_plan(s->linux_ ? s->linux_->intel_rdt : NULL, h, o->id, &ret->arena, p,
 			     &ret->rdt_dirs, e);
-	if (r == 0 && s->process)
+	if (r == 0 && s->process) {
+		cred_missing(s->process, h, &c.cred, &ret->warning);
 		cred_plan_limits(s->process, p);
+	}
 	if (r == 0)
 		r = ns_plan(s, h, c.cg.slot, p, e);
 	if (r < 0)

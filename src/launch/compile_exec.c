@@ -89,6 +89,7 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 							console } });
 	}
 	ret->terminal_to_planner = pr->terminal && console == SLOT_NONE;
+	cred_missing(pr, h, &cred, &ret->warning);
 	cred_plan_limits(pr, p);
 	modesty = (struct compile_modesty){ .pr = pr,
 					    .h = h,

@@ -69,6 +69,7 @@ struct launch_info {
 	char *rootfs;		  /* absolute host path */
 	uint64_t namespaces;	  /* CLONE_NEW* new or joined */
 	bool terminal_to_planner; /* launch.console_fd will be set */
+	struct err warning;	  /* code 0: none; what could not be granted and need not be */
 };
 void launch_info_done(struct launch_info *i);
 #define AUTO_INFO AUTO(launch_info_done)

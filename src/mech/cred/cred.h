@@ -54,6 +54,15 @@ void cred_plan_modest(const struct oci_process *pr, const struct host_facts *h,
 int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
 		   const struct cred_context *c, bool filtered, struct plan *p, struct err *e);
 
+/**
+ * cred_missing - capabilities that are asked for and can't be granted
+ *
+ * config.md: such values are left out, and must be told of in a warning.
+ * @w: untouched when there are none
+ */
+void cred_missing(const struct oci_process *pr, const struct host_facts *h,
+		  const struct cred_context *c, struct err *w);
+
 /** cred_names - all capability names the kernel of this host and libcap know, NULL-terminated */
 char **cred_names(struct arena *a, uint32_t cap_last);
 

@@ -15,21 +15,42 @@ static const uint64_t sys_admin = 1ULL << CAP_SYS_ADMIN;
  * The mask of one set. Names unknown here, and capabilities this runtime doesn't hold
  * itself, can't be granted and are left out (config.md, process.capabilities).
  */
+static uint64_t cap_bit(const char *name, const struct host_facts *h, const struct cred_context *c)
+{
+	uint64_t ours = c->userns ? ~0ULL : h->caps_bounding;
+	cap_value_t v;
+
+	if (cap_from_name(name, &v) < 0 || v < 0 || (uint32_t)v > h->cap_last)
+		return 0;
+	return 1ULL << v & ours;
+}
+
 static uint64_t cap_set(const struct oci_process *pr, enum oci_capset set,
 			const struct host_facts *h, const struct cred_context *c)
 {
-	uint64_t mask = 0, ours = c->userns ? ~0ULL : h->caps_bounding;
+	uint64_t mask = 0;
 
-	if (!pr->capabilities)
-		return 0;
-	for (size_t i = 0; i < pr->capabilities->set[set].count; i++) {
-		cap_value_t v;
+	for (size_t i = 0; pr->capabilities && i < pr->capabilities->set[set].count; i++)
+		mask |= cap_bit(pr->capabilities->set[set].list[i], h, c);
+	return mask;
+}
 
-		if (cap_from_name(pr->capabilities->set[set].list[i], &v) == 0 && v >= 0 &&
-		    (uint32_t)v <= h->cap_last)
-			mask |= 1ULL << v;
-	}
-	return mask & ours;
+void cred_missing(const struct oci_process *pr, const struct host_facts *h,
+		  const struct cred_context *c, struct err *w)
+{
+	AUTO_BUF struct buf names = { 0 };
+
+	for (unsigned int set = 0; pr->capabilities && set < OCI_CAPS_COUNT; set++)
+		for (size_t i = 0; i < pr->capabilities->set[set].count; i++) {
+			const char *name = pr->capabilities->set[set].list[i];
+
+			if (cap_bit(name, h, c) == 0 && !(names.data && strstr(names.data, name)))
+				buf_printf(&names, " %s", name);
+		}
+	if (names.len > 0)
+		(void)err_set(w, EPERM,
+			      "process.capabilities: ignoring what can't be granted:%.400s",
+			      names.data);
 }
 
 char **cred_names(struct arena *a, uint32_t cap_last)
