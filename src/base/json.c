@@ -131,7 +131,7 @@ static int parse_whole(const char *text, size_t len, const struct json_counts *w
 {
 	AUTO_JSON struct json *first = NULL;
 	struct json_counts got = { 0 }, again = { 0 };
-	struct json *doc;
+	struct json *doc = NULL;
 	int r;
 
 	r = parse_once(text, len, &first, &got, e);
