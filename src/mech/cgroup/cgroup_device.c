@@ -321,7 +321,7 @@ static void add_v1_sets(struct cg_build *b, const struct cg_place *at, char *lin
 {
 	enum cg_need need = b->o->optional ? CG_MAY_FAIL : CG_MUST;
 
-	while (*lines) {
+	while (lines && *lines) {
 		bool allow = str_starts(lines, "allow ");
 		const char *word = allow ? "allow " : "deny ";
 		AUTO_BUF struct buf value = { 0 };

@@ -73,7 +73,7 @@ static int convert_args(const struct oci_syscall_rule *rule, size_t i, struct sc
 {
 	unsigned int seen = 0;
 
-	if (rule->args_count > MAX_ARGS * 8)
+	if (rule->args_count > (size_t)MAX_ARGS * 8)
 		return err_set(e, E2BIG, "linux.seccomp.syscalls[%zu].args: too many", i);
 	for (size_t k = 0; k < rule->args_count; k++) {
 		const struct oci_seccomp_arg *a = &rule->args[k];
