@@ -238,7 +238,7 @@ static int apply_sub(const struct sub *s, const char *text, const struct ctr *c,
 		if (!concerns(s, hierarchy_of(h, c->cgroup_dirs[i])))
 			continue;
 		used = true;
-		if (s->path[1] == '\0')
+		if (!s->path || s->path[1] == '\0')
 			continue;
 		dirs[i] = arena_printf(a, "%s%s", c->cgroup_dirs[i], s->path);
 		if (!dirs[i])

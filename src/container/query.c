@@ -174,6 +174,7 @@ int ctr_pids(const struct ctr *c, struct arena *a, pid_t **ret, size_t *ret_coun
 {
 	AUTO_BUF struct buf found = { 0 };
 	AUTO_FREE pid_t *pids = NULL;
+	const void *from;
 	size_t n = 0;
 	int r;
 
@@ -188,8 +189,9 @@ int ctr_pids(const struct ctr *c, struct arena *a, pid_t **ret, size_t *ret_coun
 	*ret = arena_array(a, n + 1, sizeof(**ret));
 	if (!*ret)
 		return err_oom(e);
-	if (n > 0)
-		memcpy(*ret, pids ? (const void *)pids : found.data, n * sizeof(pid_t));
+	from = pids ? (const void *)pids : found.data;
+	if (n > 0 && from)
+		memcpy(*ret, from, n * sizeof(pid_t));
 	*ret_count = n;
 	return 0;
 }
