@@ -163,7 +163,7 @@ static int limit_silence(int fd, time_t seconds)
 /* The word, and our answer: without it an end would be taken for the program's beginning. */
 static int receive_start(int fd)
 {
-	struct msg m;
+	struct msg m = { .kind = MSG_NONE };
 	int r = limit_silence(fd, START_TIMEOUT_S);
 
 	if (r == 0)
