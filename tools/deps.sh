@@ -13,7 +13,7 @@ case ${1:-} in
 build) want=$build ;;
 run) want="$build $run" ;;
 check) want="$build $check" ;;
-static) want="$build clang clang-tidy clang-format libclang-rt-dev cppcheck" ;;
+static) want="$build clang clang-tidy clang-format libclang-rt-dev cppcheck pyflakes3 shellcheck git" ;;
 vm) want="$build qemu-system-x86 mmdebstrap e2fsprogs lz4" ;;
 fuzz) want="$build clang libclang-rt-14-dev" ;;
 bench) want="$build $run runc crun bubblewrap hyperfine" ;;

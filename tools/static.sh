@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # static.sh BUILD [LANE...]: everything that can be said about the source without running it.
 # One line a lane, its findings above it when it fails; exit status 1 when one does.
-# Lanes: layers clang analyzer cppcheck tidy format. Build directories: BUILD-clang, BUILD-analyzer.
+# Lanes: layers scripts clang analyzer cppcheck tidy format. Build directories: BUILD-clang, BUILD-analyzer.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 build=${1:?usage: static.sh BUILD [LANE...]}
 shift
-lanes=${*:-layers clang analyzer cppcheck tidy format}
+lanes=${*:-layers scripts clang analyzer cppcheck tidy format}
 jobs=$(nproc)
 log=$(mktemp) out=$(mktemp)
 trap 'rm -f "$log" "$out"' EXIT
@@ -23,6 +23,11 @@ setup() { # DIR COMPILER ARGS: a build directory whose arguments are always thes
 
 lane_layers() {
 	/usr/bin/python3 tools/check_layers.py
+}
+
+lane_scripts() {
+	git ls-files '*.py' | xargs pyflakes3 &&
+		git grep -lE '^#!/bin/(ba)?sh' | xargs shellcheck --severity=warning
 }
 
 # Every warning of meson.build that clang knows is an error here, in programs and tests.

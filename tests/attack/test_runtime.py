@@ -2,7 +2,6 @@
 """The table "Runtime" of the threat list. Each test first shows the attack winning on a set-up
 that lacks the defence (a careless shell script doing what a careless runtime would do)."""
 import os
-import pathlib
 import subprocess
 
 import pytest

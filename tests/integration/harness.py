@@ -644,3 +644,27 @@ def cgroup_dirs_of(pid):
             base = CGROUP_ROOT / names.removeprefix("name=")
             dirs[n] = (base if base.is_dir() else CGROUP_ROOT / n) / path.lstrip("/")
     return dirs
+
+
+def both(cay, bundle, normalise, **kw):
+    """The result of the same bundle under runc and under the runtime that is tested."""
+    id = cay.id()
+    want = cay.other("runc").run(bundle, id=id, **kw)
+    assert want.rc == 0, want
+    got = cay.run(bundle, id=id, **kw)
+    assert got.rc == 0, got
+    return normalise(got.out), normalise(want.out)
+
+
+def same_mounts(cay, bundle):
+    bundle.sh("cat /proc/self/mountinfo")
+    masked = bundle.linux.get("maskedPaths", [])
+    got, want = both(cay, bundle, lambda t: normal_mounts(t, masked))
+    assert got == want
+
+
+def in_user_namespace(bundle):
+    maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    bundle.namespace("user")
+    bundle.linux["uidMappings"] = maps
+    bundle.linux["gidMappings"] = maps

@@ -11,8 +11,7 @@ import time
 
 import pytest
 
-from harness import (BASE_CONFIG, IS_RUNC, TIMEOUT, cay_only, leaks, our_state, read, run, skip,
-                     wait_for, wait_no_leaks)
+from harness import BASE_CONFIG, IS_RUNC, TIMEOUT, cay_only, our_state, run, wait_for, wait_no_leaks
 
 
 def refused(cay, bundle, *words, **kw):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import CAY, IS_RUNC, REPO, TIMEOUT, cay_only, read, run, skip, wait_for
+from harness import CAY, REPO, TIMEOUT, cay_only, read, skip, wait_for
 
 RESIDENT_KB = 200  # issue 2, "It must show"
 

@@ -313,7 +313,7 @@ def test_a_bundle_unpacked_by_umoci_runs(podman, cay):
     subprocess.run(["umoci", "init", "--layout", d / "oci"], check=True, timeout=SLOW)
     subprocess.run(["umoci", "new", "--image", f"{d}/oci:x"], check=True, timeout=SLOW)
     subprocess.run(["umoci", "insert", "--image", f"{d}/oci:x", b.rootfs, "/"], check=True, timeout=SLOW)
-    subprocess.run(["umoci", "config", "--image", f"{d}/oci:x", "--config.env", f"PATH=/bin",
+    subprocess.run(["umoci", "config", "--image", f"{d}/oci:x", "--config.env", "PATH=/bin",
                     "--config.cmd", "sh"], check=True, timeout=SLOW)
     subprocess.run(["umoci", "unpack", "--image", f"{d}/oci:x", d / "bundle"], check=True, timeout=SLOW)
     config = json.loads((d / "bundle/config.json").read_text())

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import (SHM, TIMEOUT, need, normal_mounts, parse_status, run, run_pty, skip)
+from harness import TIMEOUT, need, normal_mounts, parse_status, run, run_pty, skip
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts", "time")
 USER = "caytest"

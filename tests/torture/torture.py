@@ -17,7 +17,6 @@ import multiprocessing.util
 import os
 import pathlib
 import re
-import select
 import shutil
 import signal
 import socket

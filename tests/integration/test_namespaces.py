@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each namespace: new, the host's, joined."""
+import json
+import os
+
+import pytest
+
+from harness import IS_RUNC, cay_only, in_user_namespace, parse_status, read, same_mounts, wait_for
+
+
+NAMESPACES = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt",
+              "cgroup": "cgroup", "user": "user", "time": "time"}
+
+
+def links(kinds):
+    return "for n in " + " ".join(NAMESPACES[k] for k in kinds) + \
+        "; do echo $n $(readlink /proc/self/ns/$n); done"
+
+
+def inside(out):
+    return dict(ln.split() for ln in out.splitlines())
+
+
+def outside(kinds, pid="self"):
+    return {NAMESPACES[k]: os.readlink(f"/proc/{pid}/ns/{NAMESPACES[k]}") for k in kinds}
+
+
+ALL = [k for k in NAMESPACES if not (IS_RUNC and k == "time")]
+
+
+def test_each_namespace_is_new(cay, bundle):
+    for k in ALL:
+        bundle.namespace(k)
+    in_user_namespace(bundle)
+    got, host = inside(cay.out(bundle.sh(links(ALL)))), outside(ALL)
+    assert {k for k in got if got[k] == host[k]} == set()
+
+
+@pytest.mark.parametrize("kind", [k for k in ALL if k not in ("mount", "user")])
+def test_a_namespace_that_is_not_named_is_the_hosts(cay, bundle, kind):
+    bundle.namespace(kind, remove=True)
+    if kind == "uts":
+        del bundle.config["hostname"]
+    if kind == "network":  # sysfs wants its own network namespace
+        bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["type"] != "sysfs"]
+    if kind == "ipc":
+        bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["type"] != "mqueue"]
+    assert inside(cay.out(bundle.sh(links([kind])))) == outside([kind])
+
+
+@pytest.mark.parametrize("kind", [k for k in ALL if k not in ("mount", "user")])
+def test_a_namespace_is_joined_by_path(cay, bundle, kind):
+    for k in ALL:
+        if k != "user":
+            bundle.namespace(k)
+    host = cay.start(bundle.args("sleep", "1000"))
+    pid = cay.pid(host)
+    guest = cay.bundle("guest").sh(links([kind]))
+    # A clock namespace shows in the children; the joined one is that of the first process.
+    guest.namespace(kind, f"/proc/{pid}/ns/{NAMESPACES[kind]}")
+    if kind == "uts":
+        del guest.config["hostname"]
+    assert inside(cay.out(guest)) == outside([kind], pid)
+    cay.destroy(host)
+
+
+def test_a_user_namespace_is_joined_by_path(cay, bundle):
+    cay_only("joined user namespace without mappings")
+    in_user_namespace(bundle)
+    host = cay.start(bundle.args("sleep", "1000"))
+    pid = cay.pid(host)
+    guest = cay.bundle("guest").sh("cat /proc/self/uid_map; " + links(["user"]))
+    guest.namespace("user", f"/proc/{pid}/ns/user")
+    for k in ("network", "ipc", "uts"):
+        guest.namespace(k, f"/proc/{pid}/ns/{NAMESPACES[k]}")
+    del guest.config["hostname"]
+    out = cay.out(guest).splitlines()
+    assert out[0].split() == ["0", "100000", "65536"]
+    assert inside(out[1]) == outside(["user"], pid)
+    cay.destroy(host)
+
+
+def test_a_pod_shares_network_ipc_uts_and_pid(cay, bundle):
+    bundle.config["hostname"] = "pod"
+    sandbox = cay.start(bundle.args("sleep", "1000"))
+    pid = cay.pid(sandbox)
+    shared = ["network", "ipc", "uts", "pid"]
+    guest = cay.bundle("guest").sh("hostname; " + links(shared) + "; cat /proc/1/cmdline; echo; echo $$")
+    for k in shared:
+        guest.namespace(k, f"/proc/{pid}/ns/{NAMESPACES[k]}")
+    del guest.config["hostname"]
+    lines = cay.out(guest).splitlines()
+    assert lines[0] == "pod"
+    assert inside("\n".join(lines[1:5])) == outside(shared, pid)
+    assert lines[5].startswith("sleep")
+    assert int(lines[6]) > 1
+    assert cay.status(sandbox) == "running"
+    cay.destroy(sandbox)
+
+
+def test_a_guest_in_a_shared_pid_namespace_dies_with_all_its_processes(cay, bundle):
+    sandbox = cay.start(bundle.args("sleep", "1000"))
+    pid = cay.pid(sandbox)
+    guest = cay.bundle("guest").sh("sleep 2000 & sleep 3000 & wait")
+    guest.namespace("pid", f"/proc/{pid}/ns/pid")
+    id = cay.start(guest)
+    wait_for(lambda: len(json.loads(cay.ok("ps", "--format", "json", id).out)) == 3, "three processes")
+    cay.destroy(id)
+    assert cay.status(sandbox) == "running"
+    assert json.loads(cay.ok("ps", "--format", "json", sandbox).out) == [pid]
+    cay.destroy(sandbox)
+
+
+def test_the_path_of_a_wrong_namespace_is_an_error(cay, bundle):
+    bundle.namespace("network", "/proc/self/ns/uts")
+    cay.error_line(cay.run(bundle.args("true")))
+
+
+def test_ids_are_mapped_in_a_user_namespace(cay, bundle):
+    in_user_namespace(bundle)
+    bundle.sh("cat /proc/self/uid_map /proc/self/gid_map; id -u; cat /proc/self/setgroups; "
+              "stat -c %u:%g /proc/1 /bin/busybox; ls -l /dev/null; echo x > /dev/null && echo ok")
+    out = cay.out(bundle).splitlines()
+    assert out[0].split() == out[1].split() == ["0", "100000", "65536"]
+    assert out[2:4] == ["0", "allow"]
+    assert out[4] == "0:0"
+    assert out[5] == "65534:65534"
+    assert out[-1] == "ok"
+
+
+def test_in_a_user_namespace_the_mount_table_is_that_of_runc(cay, bundle):
+    in_user_namespace(bundle)
+    same_mounts(cay, bundle)
+
+
+def test_processes_of_a_user_namespace_have_mapped_ids_on_the_host(cay, bundle):
+    in_user_namespace(bundle)
+    bundle.process["user"] = {"uid": 5, "gid": 6, "additionalGids": [9]}
+    id = cay.start(bundle.args("sleep", "1000"))
+    s = parse_status(read(f"/proc/{cay.pid(id)}/status").decode())
+    assert (s["Uid"].split()[0], s["Gid"].split()[0], s["Groups"]) == ("100005", "100006", "100009")
+    cay.destroy(id)
