@@ -16,8 +16,8 @@ import subprocess
 import tarfile
 import time
 
-from harness import (CAY, CGROUP_ROOT, IS_RUNC, TMP, inits_zombie, make_root, need, need_root, our_cgroups,
-                     our_mounts, read, run, skip, wait_for)
+from harness import (CAY, CGROUP_ROOT, IS_RUNC, TMP, make_root, need, need_root, our_cgroups,
+                     our_mounts, our_processes, read, run, skip, wait_for)
 
 # An emulated machine is slow, and what was compared with runc elsewhere need not be again.
 EMULATED = os.environ.get("CAY_EMULATED") == "1"
@@ -52,13 +52,6 @@ def write_archive(path, config=None):
     shutil.rmtree(work)
     path.chmod(0o644)
     return path
-
-
-def our_processes(token):
-    """By what we gave them. Mount tables tell nothing here: everybody's new one copies ours."""
-    return [int(d) for d in os.listdir("/proc")
-            if d.isdigit() and int(d) != os.getpid() and not inits_zombie(f"/proc/{d}")
-            and any(token.encode() in read(f"/proc/{d}/{f}") for f in ("cmdline", "environ", "cgroup"))]
 
 
 class Engine:

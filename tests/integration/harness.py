@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import select
 import shutil
 import signal
@@ -382,15 +383,29 @@ def read(path):
         return b""
 
 
+def token_in(token):
+    """Whether bytes name the token, and not one that only begins like it: cayt7x1 is no part of cayt7x10."""
+    return re.compile(rb"(?<![0-9A-Za-z])" + re.escape(token.encode()) + rb"(?![0-9A-Za-z])").search
+
+
+def root_mount(proc_dir):
+    """The mount that a process has for its root.
+
+    The others tell nothing: a new mount namespace, anybody's, copies all mounts that are there.
+    """
+    rows = [ln for ln in read(f"{proc_dir}/mountinfo").splitlines() if ln.split()[4:5] == [b"/"]]
+    return rows[-1] if rows else b""
+
+
 def our_processes(token):
-    """Processes with the token in their environment, command line, cgroup, cwd or mounts."""
-    t = token.encode()
+    """Processes with the token in their environment, command line, cgroup or root."""
+    ours = token_in(token)
     found = []
     for d in os.listdir("/proc"):
         if not d.isdigit() or int(d) == os.getpid():
             continue
         p = f"/proc/{d}"
-        if any(t in read(f"{p}/{f}") for f in ("cmdline", "environ", "cgroup", "mountinfo")) \
+        if (any(ours(read(f"{p}/{f}")) for f in ("cmdline", "environ", "cgroup")) or ours(root_mount(p))) \
                 and not inits_zombie(p):
             found.append(int(d))
     return found
@@ -403,15 +418,15 @@ def inits_zombie(proc_dir):
 
 
 def our_mounts(token):
-    return [ln for ln in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
-            if token in ln]
+    ours = token_in(token)
+    return [ln.decode() for ln in pathlib.Path("/proc/self/mountinfo").read_bytes().splitlines() if ours(ln)]
 
 
 def our_cgroups(token):
-    found = []
+    ours, found = token_in(token), []
     for base, dirs, _ in os.walk(CGROUP_ROOT):
         for d in dirs:
-            if token in d:
+            if ours(d.encode()):
                 found.append(os.path.join(base, d))
     return found
 
