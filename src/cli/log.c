@@ -5,12 +5,27 @@
 #include "base/parse.h"
 #include "cli/cli.h"
 #include "sys/syscalls.h"
+#include "sys/unixsock.h"
 
 #include <string.h>
 #include <time.h>
 
+static int open_service(struct log *l, enum log_form form, const char *path, const char *ident,
+			struct err *e)
+{
+	int fd = unix_connect(path, SOCK_DGRAM | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return err_sys(e, fd, "--log: nobody takes messages at \"%s\"", path);
+	l->fd = fd;
+	l->form = form;
+	l->ident = *ident ? ident : "cay";
+	return 0;
+}
+
 int log_open(struct log *l, const char *path, const char *format, struct err *e)
 {
+	static const char journal[] = "journald:", syslog[] = "syslog:";
 	int fd;
 
 	if (format && !str_eq(format, "text") && !str_eq(format, "json"))
@@ -18,6 +33,11 @@ int log_open(struct log *l, const char *path, const char *format, struct err *e)
 	l->json = str_eq(format, "json");
 	if (!path || !*path || str_eq(path, "/dev/stderr"))
 		return 0;
+	if (str_starts(path, journal))
+		return open_service(l, LOG_FORM_JOURNAL, "/run/systemd/journal/socket",
+				    path + strlen(journal), e);
+	if (str_starts(path, syslog))
+		return open_service(l, LOG_FORM_SYSLOG, "/dev/log", path + strlen(syslog), e);
 	/* crun's way to name what is the default. */
 	if (str_starts(path, "file:"))
 		path += strlen("file:");
@@ -69,11 +89,48 @@ static const char *time_text(char *buf, size_t size)
 	return buf;
 }
 
+/* As in syslog(3). */
+static int priority(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_DEBUG:
+		return 7;
+	case LOG_LEVEL_WARNING:
+		return 4;
+	case LOG_LEVEL_ERROR:
+		return 3;
+	}
+	return 3;
+}
+
+/* One datagram: https://systemd.io/JOURNAL_NATIVE_PROTOCOL, or RFC 3164 as local programs speak it. */
+static void make_datagram(const struct log *l, enum log_level level, const char *msg, struct buf *b)
+{
+	enum { FACILITY_USER = 8 };
+
+	if (l->form == LOG_FORM_JOURNAL)
+		buf_printf(b, "PRIORITY=%d\nSYSLOG_IDENTIFIER=cay\nID=", priority(level));
+	else
+		buf_printf(b, "<%d>", FACILITY_USER + priority(level));
+	print_escaped(b, l->ident);
+	if (l->form == LOG_FORM_JOURNAL)
+		buf_str(b, "\nMESSAGE=");
+	else
+		buf_printf(b, "[%d]: ", getpid());
+	print_escaped(b, msg);
+	if (l->form == LOG_FORM_JOURNAL)
+		buf_str(b, "\n");
+}
+
 static void make_line(const struct log *l, enum log_level level, const char *msg, struct buf *b)
 {
 	struct json_out o = { .b = b };
 	char when[32];
 
+	if (l->form != LOG_FORM_LINES) {
+		make_datagram(l, level, msg, b);
+		return;
+	}
 	(void)time_text(when, sizeof(when));
 	if (l->json) {
 		jo_open(&o, NULL, '{');

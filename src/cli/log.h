@@ -9,8 +9,12 @@
  * Messages: one line each, control characters escaped. A person reads "cay: …" on stderr;
  * an engine reads the last line of the log file.
  */
+enum log_form { LOG_FORM_LINES, LOG_FORM_JOURNAL, LOG_FORM_SYSLOG };
+
 struct log {
 	int fd; /* of --log; -EBADF: stderr alone */
+	enum log_form form;
+	const char *ident; /* who speaks, for the journal and syslog; borrowed */
 	bool json, debug;
 	bool quiet; /* errors only */
 };
@@ -23,11 +27,12 @@ struct log {
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
 
 /**
- * log_open - append to @path from now on
- * @path:   NULL: stderr alone
+ * log_open - messages go there, too, from now on
+ * @path:   a file to append to, or as crun has it "file:PATH", "journald:NAME", "syslog:NAME"; NULL:
+ *          stderr alone; borrowed as long as @l is used
  * @format: "text", "json" or NULL
  *
- * Return: 0; -EINVAL for another format; -errno of open.
+ * Return: 0; -EINVAL for another format; -errno of open, or when nobody takes messages there.
  */
 int log_open(struct log *l, const char *path, const char *format, struct err *e);
 

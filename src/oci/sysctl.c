@@ -47,7 +47,7 @@ int oci_sysctl_namespace(const char *path, enum oci_ns_type *ret)
 		{ "kernel/shmall", OCI_NS_IPC },     { "kernel/shmmax", OCI_NS_IPC },
 		{ "kernel/shmmni", OCI_NS_IPC },     { "kernel/shm_rmid_forced", OCI_NS_IPC },
 		{ "fs/mqueue/", OCI_NS_IPC },	     { "net/", OCI_NS_NETWORK },
-		{ "kernel/domainname", OCI_NS_UTS },
+		{ "kernel/domainname", OCI_NS_UTS }, { "user/", OCI_NS_USER },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -197,6 +197,11 @@ static void checks_sysctl_devices_and_paths(void **state)
 		{ .linux_ = "\"namespaces\":[],\"sysctl\":{\"net.a\":\"1\"}",
 		  .message = "linux.sysctl \"net.a\": needs a namespace of type network of its "
 			     "own" },
+		{ .linux_ =
+			  "\"namespaces\":[{\"type\":\"mount\"}],\"sysctl\":{\"user.max_user_namespaces\":"
+			  "\"1\"}",
+		  .message = "linux.sysctl \"user.max_user_namespaces\": needs a namespace of "
+			     "type user of its own" },
 		{ .linux_ = "\"devices\":[{\"path\":\"/dev/../x\",\"type\":\"p\"}]",
 		  .message = "linux.devices[0].path \"/dev/../x\": must be absolute, without "
 			     "\"..\"" },
