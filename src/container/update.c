@@ -163,30 +163,44 @@ static int run_rdt(struct change *x, struct plan *p, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+/* The other half of a class keeps its lines. */
+static int merge_rdt(struct change *x, const struct oci_intel_rdt *rdt, struct err *e)
+{
+	AUTO_BUF struct buf patch = { 0 };
+	struct json_out o = { .b = &patch };
+
+	jo_open(&o, NULL, '{');
+	jo_open(&o, "linux", '{');
+	jo_open(&o, "intelRdt", '{');
+	if (rdt->l3_cache_schema)
+		jo_str(&o, "l3CacheSchema", rdt->l3_cache_schema);
+	if (rdt->mem_bw_schema)
+		jo_str(&o, "memBwSchema", rdt->mem_bw_schema);
+	jo_close(&o, '}');
+	jo_close(&o, '}');
+	jo_close(&o, '}');
+	return patch.failed ? err_oom(e) : merge(&x->config, patch.data, e);
+}
+
 static int update_rdt(struct change *x, struct err *e)
 {
-	struct oci_intel_rdt rdt = { 0 };
+	const struct ctr_update_options *o = x->o;
+	struct oci_intel_rdt rdt;
 	AUTO_PLAN struct plan p;
 	char **dirs = NULL;
 	int r;
 
-	if (!x->o->l3_cache_schema && !x->o->mem_bw_schema)
+	if (!o->l3_cache_schema && !o->mem_bw_schema)
 		return 0;
-	if (x->spec->linux_ && x->spec->linux_->intel_rdt)
-		rdt = *x->spec->linux_->intel_rdt;
-	rdt.l3_cache_schema =
-		arena_strdup(&x->arena, x->o->l3_cache_schema ? x->o->l3_cache_schema : "");
-	rdt.mem_bw_schema = arena_strdup(&x->arena, x->o->mem_bw_schema ? x->o->mem_bw_schema : "");
-	if (!rdt.l3_cache_schema || !rdt.mem_bw_schema)
-		return err_oom(e);
+	r = rdt_change(x->spec->linux_ ? x->spec->linux_->intel_rdt : NULL, o->l3_cache_schema,
+		       o->mem_bw_schema, &x->arena, &rdt, e);
+	if (r < 0)
+		return r;
 	plan_init(&p);
 	r = rdt_plan(&rdt, &x->host, x->c.id, &x->arena, &p, &dirs, e);
 	if (r == 0)
 		r = run_rdt(x, &p, e);
-	if (r < 0)
-		return r;
-	x->c.rdt_dirs = dirs;
-	return state_save(&x->c, e);
+	return r < 0 ? r : merge_rdt(x, &rdt, e);
 }
 
 static int open_running(struct change *x, struct err *e)

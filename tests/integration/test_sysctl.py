@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""linux.sysctl of a user namespace; the other namespaces are in test_run.py."""
+"""linux.sysctl of a user namespace; the other namespaces are in test_process.py."""
 import pathlib
 
 LIMIT = pathlib.Path("/proc/sys/user/max_user_namespaces")

@@ -170,6 +170,41 @@ static void schemata_come_last_and_bandwidth_has_one_source(void **state)
 	end(&f);
 }
 
+static void an_update_changes_one_schema_of_what_is_configured(void **state)
+{
+	struct oci_intel_rdt rdt = { .l3_cache_schema = S("L3:0=ff"),
+				     .mem_bw_schema = S("MB:0=20") };
+	struct oci_intel_rdt changed;
+	uint32_t made[8] = { 0 };
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	group(&f, "box1", "");
+	assert_int_equal(rdt_change(&rdt, "L3:0=f", NULL, &f.arena, &changed, &f.e), 0);
+	assert_int_equal(plan_it(&f, &changed), 0);
+	assert_int_equal(perform(&f, made), 0);
+	expect(&f, "box1/schemata", "L3:0=f\nMB:0=20\n");
+	assert_int_equal(rdt_change(&changed, NULL, "MB:0=70", &f.arena, &changed, &f.e), 0);
+	assert_string_equal(changed.l3_cache_schema, "L3:0=f");
+	assert_string_equal(changed.mem_bw_schema, "MB:0=70");
+	end(&f);
+}
+
+static void an_update_makes_no_class_where_none_was_configured(void **state)
+{
+	struct oci_intel_rdt changed = { 0 };
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	assert_int_equal(rdt_change(NULL, "L3:0=f", NULL, &f.arena, &changed, &f.e), -EOPNOTSUPP);
+	assert_string_equal(f.e.msg,
+			    "updating a non-existent Intel RDT configuration is not supported");
+	assert_null(changed.l3_cache_schema);
+	end(&f);
+}
+
 static void a_class_that_exists_must_say_the_same(void **state)
 {
 	static const struct {
@@ -348,6 +383,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_closid_the_group_is_the_containers_own),
 		cmocka_unit_test(schemata_come_last_and_bandwidth_has_one_source),
+		cmocka_unit_test(an_update_changes_one_schema_of_what_is_configured),
+		cmocka_unit_test(an_update_makes_no_class_where_none_was_configured),
 		cmocka_unit_test(a_class_that_exists_must_say_the_same),
 		cmocka_unit_test(a_class_without_schema_must_be_there),
 		cmocka_unit_test(root_class_and_monitoring),

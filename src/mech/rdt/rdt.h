@@ -34,6 +34,17 @@ enum rdt_make {
 int rdt_plan(const struct oci_intel_rdt *rdt, const struct host_facts *h, const char *id,
 	     struct arena *a, struct plan *p, char ***ret_dirs, struct err *e);
 
+/**
+ * rdt_change - the configuration with another cache or bandwidth schema
+ * @rdt:    as configured; NULL: none, and an update makes none
+ * @l3, @mb: NULL: as before
+ * @a:      owns what is new in @ret
+ *
+ * Return: 0; -EOPNOTSUPP, in runc's words, without @rdt; -ENOMEM.
+ */
+int rdt_change(const struct oci_intel_rdt *rdt, const char *l3, const char *mb, struct arena *a,
+	       struct oci_intel_rdt *ret, struct err *e);
+
 /** rdt_plan_join - exec: RDT_ENTER alone; @rdt as of the container's configuration */
 int rdt_plan_join(const struct oci_intel_rdt *rdt, const struct host_facts *h, const char *id,
 		  struct plan *p, struct err *e);

@@ -178,6 +178,25 @@ int rdt_plan(const struct oci_intel_rdt *rdt, const struct host_facts *h, const 
 	return 0;
 }
 
+int rdt_change(const struct oci_intel_rdt *rdt, const char *l3, const char *mb, struct arena *a,
+	       struct oci_intel_rdt *ret, struct err *e)
+{
+	struct oci_intel_rdt x;
+
+	if (!rdt)
+		return err_set(e, EOPNOTSUPP,
+			       "updating a non-existent Intel RDT configuration is not supported");
+	x = *rdt;
+	if (l3)
+		x.l3_cache_schema = arena_strdup(a, l3);
+	if (mb)
+		x.mem_bw_schema = arena_strdup(a, mb);
+	if ((l3 && !x.l3_cache_schema) || (mb && !x.mem_bw_schema))
+		return err_oom(e);
+	*ret = x;
+	return 0;
+}
+
 int rdt_plan_join(const struct oci_intel_rdt *rdt, const struct host_facts *h, const char *id,
 		  struct plan *p, struct err *e)
 {
