@@ -11,7 +11,7 @@ lanes=${*:-layers scripts clang analyzer cppcheck tidy format}
 jobs=$(nproc)
 log=$(mktemp) out=$(mktemp)
 trap 'rm -f "$log" "$out"' EXIT
-limit="timeout --kill-after=10 400"
+limit="timeout --kill-after=10 1800"
 
 setup() { # DIR COMPILER ARGS: a build directory whose arguments are always these
 	if [ -e "$1/build.ninja" ]; then

@@ -1,9 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include "oci/parse.h"
+
+#include <fcntl.h>
+
+static int go(struct cli *c, const char *id, const char *file, struct err *e)
+{
+	AUTO_ARENA struct arena a = { 0 };
+	struct oci_fast *f = NULL;
+	int r = file ? oci_fast_load(AT_FDCWD, file, &a, &f, e) : 0;
+
+	return r < 0 ? r : ctr_start(c->root, id, f, e);
+}
+
 int cmd_start(struct cli *c, int argc, char **argv)
 {
-	const struct opt opts[] = { { .type = OPT_END } };
+	const char *file = NULL;
+	const struct opt opts[] = {
+		{ "fast", 0, OPT_STR, &file, "FILE",
+		  "run the program this JSON file names instead" },
+		{ .type = OPT_END },
+	};
 	struct opt_args args;
 	struct err e = { 0 };
 	int r;
@@ -11,6 +29,6 @@ int cmd_start(struct cli *c, int argc, char **argv)
 	r = cli_args(c, argc, argv, opts, 1, 1, &args);
 	if (r >= 0)
 		return r;
-	r = ctr_start(c->root, args.list[0], &e);
+	r = go(c, args.list[0], file, &e);
 	return r < 0 ? cli_fail(c, &e, 1) : 0;
 }

@@ -142,11 +142,12 @@ int ctr_compile(const struct ctr_create_options *o, bool json, struct buf *out, 
 
 /**
  * ctr_start - open the gate of a created container, then run the poststart hooks
+ * @f: another program and what goes with it; NULL: as created
  *
  * A poststart hook that fails is an error and stops the container (runtime-spec 1.2).
  * Return: 0 or a negative code; in any other state than created nothing happens.
  */
-int ctr_start(const char *root, const char *id, struct err *e);
+int ctr_start(const char *root, const char *id, const struct oci_fast *f, struct err *e);
 
 /**
  * ctr_kill - signal the first process, or all of them

@@ -170,7 +170,7 @@ int life_sweep(const char *root, int root_fd, const char *id, struct err *e)
 	return life_clear(&c, root_fd, true, NULL, e);
 }
 
-static int open_gate(const struct ctr *c, struct err *e)
+static int open_gate(const struct ctr *c, const struct launch_fast *f, struct err *e)
 {
 	AUTO_FREE char *gate = NULL;
 	int r;
@@ -179,14 +179,26 @@ static int open_gate(const struct ctr *c, struct err *e)
 		gate = NULL;
 		return err_oom(e);
 	}
-	r = launch_open_gate(gate, e);
+	r = launch_open_gate(gate, f, e);
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		return err_set(e, r, "%s", life_refusal(LIFE_START, CTR_STOPPED));
-	(void)unlinkat(c->dir_fd, "gate", 0);
+	if (r != -EAGAIN)
+		(void)unlinkat(c->dir_fd, "gate", 0);
 	return r;
 }
 
-int ctr_start(const char *root, const char *id, struct err *e)
+static int open_gate_with(const struct ctr *c, const struct oci_fast *f, struct err *e)
+{
+	AUTO_PLAN struct plan p;
+	struct launch_fast fast = { .plan = &p, .pid = c->pid, .stdio = f->stdio != NULL };
+	int r;
+
+	plan_init(&p);
+	r = launch_compile_fast(f, &p, e);
+	return r < 0 ? r : open_gate(c, &fast, e);
+}
+
+int ctr_start(const char *root, const char *id, const struct oci_fast *f, struct err *e)
 {
 	AUTO_CTR struct ctr c = CTR_INIT;
 	const char *no;
@@ -198,7 +210,7 @@ int ctr_start(const char *root, const char *id, struct err *e)
 	no = life_refusal(LIFE_START, ctr_status(&c));
 	if (no)
 		return err_set(e, EINVAL, "%s", no);
-	r = open_gate(&c, e);
+	r = f ? open_gate_with(&c, f, e) : open_gate(&c, NULL, e);
 	if (r < 0)
 		return r;
 	r = life_hooks(&c, OCI_HOOK_POSTSTART, e);

@@ -31,31 +31,38 @@ enum { START_TIMEOUT_S = 2, EXIT_FAILED = 1, EXIT_ORPHANED = 2 };
 struct islander {
 	struct island in;
 	struct plan_view view;
+	struct plan_view fast; /* nsteps 0: none; what start wants run instead */
 	uint32_t keep_fds;
 	bool timing, sealed;
 };
 
-/* The plan's own memory: private and writable, because lists are resolved in place. */
-static int load_plan(struct islander *me, const char *fd_text, struct err *e)
+/* The plan's own memory: private and writable, because lists are resolved in place. Closes @fd. */
+static int load_plan(int fd, struct plan_view *ret, const struct plan_head **ret_head,
+		     struct err *e)
 {
-	const struct plan_head *head;
 	struct stat st;
-	uint32_t fd;
 	void *bytes;
-	int r;
 
-	if (parse_u32(fd_text, &fd) < 0 || fstat((int)fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return err_set(e, EBADF, "cay-init is started by cay, with a plan");
 	if (st.st_size <= 0 || st.st_size > PLAN_MAX_BYTES)
 		return err_set(e, EBADMSG, "plan: bad size");
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, (int)fd, 0);
+	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return err_sys(e, errno, "plan: mmap");
-	close((int)fd);
-	r = plan_check(bytes, (size_t)st.st_size, &me->view, e);
+	close(fd);
+	*ret_head = bytes;
+	return plan_check(bytes, (size_t)st.st_size, ret, e);
+}
+
+static int load_own_plan(struct islander *me, const char *fd_text, struct err *e)
+{
+	const struct plan_head *head;
+	uint32_t fd;
+	int r = load_plan(parse_u32(fd_text, &fd) < 0 ? -EBADF : (int)fd, &me->view, &head, e);
+
 	if (r < 0)
 		return r;
-	head = bytes;
 	me->keep_fds = head->keep_fds;
 	me->timing = head->timing;
 	return 0;
@@ -160,23 +167,78 @@ static int limit_silence(int fd, time_t seconds)
 	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) < 0 ? -errno : 0;
 }
 
-/* The word, and our answer: without it an end would be taken for the program's beginning. */
-static int receive_start(int fd)
+/* The steps of a later plan that stand before its program; it may only say what to run and where. */
+static int try_fast(struct islander *me, struct err *e)
 {
-	struct msg m = { .kind = MSG_NONE };
-	int r = limit_silence(fd, START_TIMEOUT_S);
+	const struct step *s = me->fast.steps, *exec = s + me->fast.nsteps - 1;
+	AUTO_FD int cwd = sys_openat2(AT_FDCWD, ".", O_PATH | O_DIRECTORY, 0);
+	int r = cwd < 0 ? err_sys(e, cwd, "open the working directory") : 0;
 
-	if (r == 0)
-		r = chan_recv(fd, &m, NULL);
-	if (r <= 0)
-		return r;
+	me->in.first_plan = &me->view;
+	me->in.first_exec = &me->view.steps[me->view.nsteps - 1];
+	me->in.plan = &me->fast;
+	me->in.root_fd = sys_openat2(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0);
+	for (; r == 0 && me->fast.nsteps && s < exec; s++)
+		r = s->kind == STEP_WORKDIR || s->kind == STEP_LOOKUP
+			    ? cred_apply(&me->in, s, e)
+			    : err_set(e, EBADMSG, "gate: step \"%s\" is none of a start",
+				      step_describe(s->kind)->name);
+	if (r == 0 && (!me->fast.nsteps || exec->kind != STEP_EXEC))
+		r = err_set(e, EBADMSG, "gate: a plan without a program");
+	me->in.plan = &me->view;
+	if (r < 0) {
+		me->in.first_exec = NULL;
+		me->fast.nsteps = 0;
+		close(TAKE_FD(me->in.root_fd));
+		(void)!fchdir(cwd);
+	}
+	return r;
+}
+
+/* The files of the program become those that came along. */
+static int take_stdio(const int *files, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < count; i++)
+		if (files[i] >= 0)
+			r = dup3(files[i], (int)i, 0) < 0 ? -errno : 0;
+	return r;
+}
+
+/*
+ * The word, what comes along with it, and our answer: without it an end would be taken for the
+ * program's beginning. What can't be had as it came changes nothing: the gate stays shut.
+ * Return: 1; 0 at an end; a negative code.
+ */
+static int receive_start(struct islander *me, int sock, struct err *e)
+{
+	int files[3] = { -EBADF, -EBADF, -EBADF }, fd, r = limit_silence(sock, START_TIMEOUT_S);
+	const struct plan_head *head;
+	struct msg m = { .kind = MSG_NONE };
+
+	do {
+		r = r < 0 ? r : chan_recv(sock, &m, &fd);
+		if (r <= 0)
+			return r < 0 ? err_sys(e, r, "gate: receive") : 0;
+		if (m.kind == MSG_STDIO && m.value >= 0 && m.value < (int)ARRAY_LEN(files))
+			files[m.value] = fd;
+	} while (m.kind == MSG_STDIO);
 	if (m.kind != MSG_START)
-		return -EBADMSG;
-	r = limit_silence(fd, 0);
+		return err_set(e, EBADMSG, "gate: unexpected message %u", m.kind);
+	if (fd >= 0)
+		r = load_plan(fd, &me->fast, &head, e);
+	if (r >= 0 && fd >= 0)
+		r = try_fast(me, e);
+	if (r < 0)
+		return r;
+	r = take_stdio(files, ARRAY_LEN(files));
+	if (r >= 0)
+		r = limit_silence(sock, 0);
 	m = (struct msg){ .kind = MSG_GO };
-	if (r == 0)
-		r = chan_send(fd, &m, -1);
-	return r < 0 ? r : 1;
+	if (r >= 0)
+		r = chan_send(sock, &m, -1);
+	return r < 0 ? err_sys(e, r, "gate: answer") : 1;
 }
 
 /*
@@ -203,17 +265,15 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 			continue;
 		if (fd < 0)
 			return err_sys(e, errno, "gate: accept");
-		r = receive_start(fd);
+		m = (struct msg){ .kind = MSG_ERROR };
+		r = receive_start(me, fd, &m.err);
 		if (r > 0) {
 			me->in.sock = fd;
 			close(gate);
 			return 0;
 		}
-		m = (struct msg){ .kind = MSG_ERROR };
-		if (r < 0) {
-			m.value = err_sys(&m.err, r, "gate: receive");
+		if (r < 0)
 			(void)chan_send(fd, &m, -1);
-		}
 		close(fd);
 	}
 }
@@ -320,13 +380,16 @@ static int run_steps(struct islander *me, struct err *e)
 {
 	for (uint32_t i = 0; i < me->view.nsteps; i++) {
 		const struct step *s = &me->view.steps[i];
+		bool other = s->kind == STEP_EXEC && me->fast.nsteps > 0;
 		struct msg price = { .kind = MSG_PRICE, .value = (int32_t)i };
 		uint64_t before = me->timing ? sys_now_ns() : 0;
 		int r;
 
 		r = s->kind == STEP_SECCOMP || s->kind == STEP_EXEC ? seal_fds(me, e) : 0;
+		if (other)
+			me->in.plan = &me->fast;
 		if (r == 0)
-			r = apply(me, s, e);
+			r = apply(me, other ? &me->fast.steps[me->fast.nsteps - 1] : s, e);
 		if (r < 0)
 			return r;
 		if (!me->timing || s->kind == STEP_GATE)
@@ -354,7 +417,7 @@ int main(int argc, char **argv)
 	me.in.sock = argc > 2 && parse_u32(argv[2], &sock) == 0 ? (int)sock : -EBADF;
 	r = prepare(&m.err);
 	if (r == 0)
-		r = load_plan(&me, argc > 1 ? argv[1] : "", &m.err);
+		r = load_own_plan(&me, argc > 1 ? argv[1] : "", &m.err);
 	if (r < 0 && chan_send(me.in.sock, &m, -1) == 0)
 		return EXIT_FAILED;
 	if (r < 0) {

@@ -267,7 +267,7 @@ int launch_compile(const struct oci_spec *s, const struct host_facts *h,
 			     &ret->rdt_dirs, e);
 	if (r == 0 && s->process) {
 		cred_missing(s->process, h, &c.cred, &ret->warning);
-		cred_plan_limits(s->process, p);
+		cred_plan_limits(s->process, false, p);
 	}
 	if (r == 0)
 		r = ns_plan(s, h, c.cg.slot, p, e);

@@ -90,7 +90,7 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	}
 	ret->terminal_to_planner = pr->terminal && console == SLOT_NONE;
 	cred_missing(pr, h, &cred, &ret->warning);
-	cred_plan_limits(pr, p);
+	cred_plan_limits(pr, false, p);
 	modesty = (struct compile_modesty){ .pr = pr,
 					    .h = h,
 					    .cred = &cred,

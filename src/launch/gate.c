@@ -5,27 +5,41 @@
 #include "sys/channel.h"
 #include "sys/unixsock.h"
 
-int launch_open_gate(const char *gate_path, struct err *e)
+enum { STDIO_FILES = 3 };
+
+/* The word, with all that comes along with it. */
+static int send_start(int sock, const struct launch_fast *f, struct err *e)
 {
-	AUTO_FD int fd = unix_connect(gate_path, SOCK_SEQPACKET);
-	struct msg m = { .kind = MSG_START };
+	AUTO_FD int plan = -EBADF;
+	int r = 0;
+
+	if (f && (plan = launch_prepare_fast(f->plan, f->pid, e)) < 0) {
+		/* Nothing was said yet. */
+		e->code = -EAGAIN;
+		return -EAGAIN;
+	}
+	for (int fd = 0; f && f->stdio && fd < STDIO_FILES && r == 0; fd++)
+		r = chan_send(sock, &(struct msg){ .kind = MSG_STDIO, .value = fd }, fd);
+	if (r == 0)
+		r = chan_send(sock, &(struct msg){ .kind = MSG_START }, plan);
+	return r < 0 ? err_sys(e, r, "open the gate") : 0;
+}
+
+/*
+ * GO says that the word was heard. Behind it prices and a request may come, and the end of
+ * the channel means that the program runs.
+ */
+static int await_program(int sock, struct err *e)
+{
 	struct err agent = { 0 };
 	bool taken = false;
+	struct msg m;
 	int r;
 
-	if (fd < 0)
-		return err_sys(e, fd, "nobody waits at the gate \"%s\"", gate_path);
-	r = chan_send(fd, &m, -1);
-	if (r < 0)
-		return err_sys(e, r, "open the gate \"%s\"", gate_path);
-	/*
-	 * GO says that the word was heard. Behind it prices and a request may come, and the end of
-	 * the channel means that the program runs.
-	 */
 	do {
-		r = chan_recv(fd, &m, NULL);
+		r = chan_recv(sock, &m, NULL);
 		if (r > 0 && m.kind == MSG_LISTENER) {
-			r = host_connect_agent(fd, &m, &agent);
+			r = host_connect_agent(sock, &m, &agent);
 			/* The code must not be taken for that of a gate where nobody waits. */
 			if (r < 0)
 				return err_set(e, EIO, "%s", agent.msg);
@@ -34,13 +48,27 @@ int launch_open_gate(const char *gate_path, struct err *e)
 		taken |= r > 0 && m.kind == MSG_GO;
 	} while (r > 0 && (m.kind == MSG_PRICE || m.kind == MSG_LISTENER || m.kind == MSG_GO));
 	if (r < 0)
-		return err_sys(e, r, "gate \"%s\"", gate_path);
+		return err_sys(e, r, "receive from the gate");
 	if (r == 0)
 		return taken ? 0 : err_set(e, ECHILD, "container process ended at the gate");
 	if (m.kind != MSG_ERROR)
 		return err_set(e, EBADMSG, "gate: unexpected message %u", m.kind);
 	*e = m.err;
-	return m.err.code < 0 ? m.err.code : -EIO;
+	/* Before GO it is what we brought that was refused. */
+	if (!taken)
+		e->code = -EAGAIN;
+	return e->code < 0 ? e->code : -EIO;
+}
+
+int launch_open_gate(const char *gate_path, const struct launch_fast *f, struct err *e)
+{
+	AUTO_FD int sock = unix_connect(gate_path, SOCK_SEQPACKET);
+	int r;
+
+	if (sock < 0)
+		return err_sys(e, sock, "nobody waits at the gate \"%s\"", gate_path);
+	r = send_start(sock, f, e);
+	return r < 0 ? r : await_program(sock, e);
 }
 
 bool launch_gate_waits(const char *gate_path)

@@ -134,6 +134,16 @@ int launch_outside_mounts(const struct plan *p, struct arena *a, struct oci_pair
 			  size_t *ret_count, struct err *e);
 
 /**
+ * launch_compile_fast - another program for a container that waits at its gate
+ *
+ * Two halves for launch_open_gate: COMMIT, what start sets from outside; INIT and ENTER, what
+ * the islander looks at and at last executes in place of the EXEC it was created with. No step
+ * that gives anything: who the program is and what it may was decided at the creation.
+ * Return: 0; -EINVAL; -ENOMEM.
+ */
+int launch_compile_fast(const struct oci_fast *f, struct plan *p, struct err *e);
+
+/**
  * launch_run_hooks - run the hooks of one kind on the host (poststart, poststop)
  * @status: "running", "stopped"
  * @pid:    for the state on stdin; 0: left out
@@ -207,14 +217,30 @@ void launch_abort(struct launch *l);
 void launch_done(struct launch *l);
 #define AUTO_LAUNCH AUTO(launch_done)
 
+/* What start may bring along. */
+struct launch_fast {
+	struct plan *plan; /* of launch_compile_fast; not to be built on any further */
+	pid_t pid;	   /* who waits at the gate */
+	bool stdio;	   /* our own 0, 1 and 2 become the program's */
+};
+
 /**
  * launch_open_gate - what `start` does: tell a waiting islander to go
  * @gate_path: socket in the state directory
+ * @f:         NULL: with the program it was created with
  *
- * Return: 0 once the program runs; -ENOENT or -ECONNREFUSED when nobody waits there;
- * else the error from inside (the container is dead then).
+ * Return: 0 once the program runs; -ENOENT or -ECONNREFUSED when nobody waits there; -EAGAIN
+ * when @f can't be had as it is: the container waits on, unharmed; else the error from inside
+ * (the container is dead then).
  */
-int launch_open_gate(const char *gate_path, struct err *e);
+int launch_open_gate(const char *gate_path, const struct launch_fast *f, struct err *e);
+
+/**
+ * launch_prepare_fast - run COMMIT of a fast plan on @pid; the rest goes into a memfd
+ *
+ * Return: the memfd, for the caller to close; a negative code.
+ */
+int launch_prepare_fast(struct plan *p, pid_t pid, struct err *e);
 
 /** launch_gate_waits - is an islander waiting behind @gate_path? */
 bool launch_gate_waits(const char *gate_path);

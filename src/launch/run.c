@@ -244,6 +244,7 @@ static int attend(struct launch *l, enum msg_kind until, struct err *e)
 		case MSG_NONE:
 		case MSG_GO:
 		case MSG_START:
+		case MSG_STDIO:
 		case MSG_KIND_COUNT:
 			r = err_set(e, EBADMSG, "islander: unexpected message %u", m.kind);
 			break;
@@ -331,6 +332,19 @@ int launch_place(struct plan *p, pid_t pid, struct err *e)
 	if (r < 0)
 		host_undo(&l);
 	return r;
+}
+
+int launch_prepare_fast(struct plan *p, pid_t pid, struct err *e)
+{
+	AUTO_LAUNCH struct launch l = {
+		.plan = p, .pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF, .proc_fd = -EBADF
+	};
+	int r = prepare(&l, e);
+
+	l.pid = pid;
+	if (r == 0)
+		r = run_phase(&l, PHASE_COMMIT, e);
+	return r < 0 ? r : plan_memfd(&l, -EBADF, e);
 }
 
 int launch_release(struct launch *l, struct err *e)

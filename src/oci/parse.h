@@ -52,3 +52,16 @@ int oci_process_load(int dirfd, const char *name, struct arena *a, struct oci_pr
 /** oci_resources_parse - linux.resources alone, as in `update -r FILE`; see oci_process_parse */
 int oci_resources_parse(const char *text, size_t len, struct arena *a, struct oci_resources **ret,
 			struct err *e);
+
+/**
+ * oci_fast_parse - what a start may still say: args, env, cwd, cpus or cpu, rlimits, scheduler,
+ * ioPriority, stdio; see oci_process_parse
+ *
+ * Return: also -EINVAL for any other member: it is refused, not ignored.
+ */
+int oci_fast_parse(const char *text, size_t len, struct arena *a, struct oci_fast **ret,
+		   struct err *e);
+
+/** oci_fast_load - oci_fast_parse on a regular file; see oci_spec_load */
+int oci_fast_load(int dirfd, const char *name, struct arena *a, struct oci_fast **ret,
+		  struct err *e);

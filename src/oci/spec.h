@@ -110,6 +110,19 @@ struct oci_process {
 	struct oci_cpu_affinity *exec_cpu_affinity;
 };
 
+/* What a start may still say of the program. What is not given stays as it was created. */
+struct oci_fast {
+	struct oci_strings args, env;
+	char *cwd;
+	char *cpus;	    /* list: "0-3,7" */
+	struct opt_u32 cpu; /* the same for one CPU, as SL's files have it */
+	struct oci_rlimit *rlimits;
+	size_t rlimits_count;
+	struct oci_scheduler *scheduler;
+	struct oci_io_priority *io_priority;
+	char *stdio; /* "inherit": the files of the start, else those of the create */
+};
+
 /* ---- mounts, hooks ---------------------------------------------------------------- */
 
 struct oci_root {

@@ -57,7 +57,8 @@ enum {
 	OCI_MAX_ITEMS = 65536, /* of one array or map */
 };
 
-extern const struct oci_table oci_spec_table, oci_process_table, oci_resources_table;
+extern const struct oci_table oci_spec_table, oci_process_table, oci_resources_table,
+	oci_fast_table;
 extern const struct oci_word oci_ns_words[], oci_rlimit_words[];
 
 /**

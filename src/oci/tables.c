@@ -110,6 +110,13 @@ PUBLIC_TABLE(oci_process_table, BOOL("terminal", terminal),
 	     OBJECT("execCPUAffinity", exec_cpu_affinity, cpu_affinity));
 #undef T
 
+#define T struct oci_fast
+PUBLIC_TABLE(oci_fast_table, STRS("args", args), STRS("env", env), STR("cwd", cwd),
+	     STR("cpus", cpus), NUM("cpu", OPT_U32, cpu), ARRAY("rlimits", rlimits, rlimit),
+	     OBJECT("scheduler", scheduler, scheduler),
+	     OBJECT("ioPriority", io_priority, io_priority), STR("stdio", stdio));
+#undef T
+
 /* ---- root, mounts, hooks ---------------------------------------------------------- */
 
 #define T struct oci_root

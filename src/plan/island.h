@@ -18,4 +18,10 @@ struct island {
 	int attr_fd[2]; /* held attributes by enum lsm_kind - 1; islander only, 0: none */
 	int pid;	/* host pid of the islander; it learns its own at the last SYNC */
 	char home[256]; /* "HOME=…", from LOOKUP for EXEC */
+	/*
+	 * start with another program: the plan of creation and its EXEC, from which comes what
+	 * the later plan leaves out. NULL: none.
+	 */
+	const struct plan_view *first_plan;
+	const struct step *first_exec;
 };

@@ -183,6 +183,7 @@ struct step {
 		struct {
 			uint64_t soft, hard;
 			uint32_t resource;
+			uint32_t lower; /* refuse what is above the hard limit of now */
 		} rlimit;
 		struct {
 			int64_t value;
@@ -264,8 +265,9 @@ struct step {
 			uint32_t priority;
 		} sched;
 		struct {
-			struct ref cpus; /* BLOB: bit mask for sched_setaffinity */
-			uint32_t final;
+			struct ref cpus;  /* BLOB: bit mask for sched_setaffinity */
+			uint32_t whole;	  /* each of them must be there for the process */
+			struct ref field; /* what messages call it */
 		} affinity;
 		struct {
 			struct ref nodes; /* BLOB: bit mask for set_mempolicy; absent: none */

@@ -19,7 +19,8 @@ enum msg_kind {
 	MSG_LISTENER, /* islander: connect me to the socket err.msg names; GO brings the fd */
 	MSG_PRICE,    /* islander: step `value` took `number` ns */
 	MSG_ERROR,    /* islander: err; it exits */
-	MSG_START,    /* start: open the gate */
+	MSG_START,    /* start: open the gate; fd: a plan of what to run instead */
+	MSG_STDIO,    /* start, before it: fd: what becomes file `value`, 0 to 2 */
 	MSG_KIND_COUNT
 };
 

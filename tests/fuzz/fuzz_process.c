@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* exec --process FILE: parse, validate, compile. */
+/* exec --process FILE and start --fast FILE: parse, validate, compile. */
 #include "fuzz.h"
 
 #include "launch/launch.h"
 #include "oci/parse.h"
 #include "oci/validate.h"
+
+static void as_fast(const uint8_t *data, size_t size)
+{
+	AUTO_ARENA struct arena a = { 0 };
+	struct oci_fast *f = NULL;
+	AUTO_PLAN struct plan p;
+	struct err e;
+
+	plan_init(&p);
+	if (oci_fast_parse((const char *)data, size, &a, &f, &e) == 0)
+		(void)launch_compile_fast(f, &p, &e);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -20,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct host_facts h;
 	struct err e;
 
+	as_fast(data, size);
 	plan_init(&p);
 	fuzz_host(&h);
 	if (oci_process_parse((const char *)data, size, &a, &pr, &e) < 0 ||

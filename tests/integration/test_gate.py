@@ -9,7 +9,7 @@ import pytest
 
 from harness import CAY, REPO, TIMEOUT, cay_only, read, skip, wait_for
 
-RESIDENT_KB = 200  # issue 2, "It must show"
+RESIDENT_KB = 200
 
 
 @pytest.fixture

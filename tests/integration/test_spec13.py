@@ -16,8 +16,8 @@ import time
 import fcntl
 import pytest
 
-from harness import (MUST_RUN, TIMEOUT, Result, cay_only, cgroup_dirs_of, need, run, skip,
-                     wait_for)
+from harness import (MUST_RUN, Result, TIMEOUT, cay_only, cgroup_dirs_of, need, rt_runtime, run,
+                     skip, wait_for)
 
 CPUS = sorted(os.sched_getaffinity(0))
 
@@ -65,12 +65,6 @@ def sched_attr(pid):
     assert libc.syscall(315, pid, ctypes.byref(a), ctypes.sizeof(a), 0) == 0, os.strerror(
         ctypes.get_errno())
     return a
-
-
-def rt_runtime(bundle):
-    """On a v1 host with real-time groups a container has no such time unless it asks for it."""
-    if os.path.exists("/sys/fs/cgroup/cpu/cpu.rt_runtime_us"):
-        bundle.linux["resources"]["cpu"] = {"realtimeRuntime": 1000, "realtimePeriod": 1000000}
 
 
 @pytest.mark.parametrize("spec,policy,nice,priority", [

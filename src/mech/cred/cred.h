@@ -12,19 +12,21 @@
 
 /** What of a process's credentials depends on more than the process object. */
 struct cred_context {
-	bool userns;		/* runs in a user namespace other than ours */
-	bool setgroups_denied;	/* there setgroups(2) is not to be had */
-	bool make_cwd;		/* create: a missing working directory is made */
+	bool userns;	       /* runs in a user namespace other than ours */
+	bool setgroups_denied; /* there setgroups(2) is not to be had */
+	bool make_cwd;	       /* create: a missing working directory is made */
+	bool partial; /* start: what the process object doesn't give stays as it was created */
 	char *const *extra_env; /* NULL-terminated or NULL */
 };
 
 /**
  * cred_plan_limits - RLIMIT for the planner, OOM_SCORE for the islander
+ * @lower: refuse, when it comes to it, a limit above the process's hard limit of then
  *
  * To be called before anything that turns the islander private: its own oom_score_adj is
  * closed to it then.
  */
-void cred_plan_limits(const struct oci_process *pr, struct plan *p);
+void cred_plan_limits(const struct oci_process *pr, bool lower, struct plan *p);
 
 /** cred_plan_prepare - WORKDIR and LOOKUP, last of PHASE_INIT */
 int cred_plan_prepare(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
@@ -49,6 +51,10 @@ int cred_plan_enter(const struct oci_process *pr, const struct host_facts *h,
  */
 void cred_plan_modest(const struct oci_process *pr, const struct host_facts *h,
 		      const struct cred_context *c, bool filtered, struct plan *p);
+
+/** cred_plan_exec - EXEC alone */
+int cred_plan_exec(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
+		   struct err *e);
 
 /** cred_plan_drop - the final capability sets (if cred_plan_enter left one) and EXEC */
 int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,

@@ -86,21 +86,59 @@ static int run_program(const char *path, char *const *argv, char *const *envp)
 	return -errno;
 }
 
+/* What LOOKUP and EXEC are about: the step's own words, where it has none those of creation. */
+struct words {
+	char *const *argv, *const *envp;
+	const char *path;
+	uint32_t uid, gid, entries;
+	bool home;
+};
+
+static struct words take_words(const struct plan_view *v, const struct step *s)
+{
+	return (struct words){ .argv = view_list(v, s->u.exec.argv),
+			       .envp = view_list(v, s->u.exec.envp),
+			       .path = view_str(v, s->u.exec.path),
+			       .uid = s->u.exec.uid,
+			       .gid = s->u.exec.gid,
+			       .entries = s->u.exec.envp.len,
+			       .home = s->u.exec.home };
+}
+
+static struct words find_words(const struct island *in, const struct step *s)
+{
+	struct words w = take_words(in->plan, s), first;
+
+	if (!in->first_exec)
+		return w;
+	first = take_words(in->first_plan, in->first_exec);
+	w.uid = first.uid;
+	w.gid = first.gid;
+	if (!w.argv)
+		w.argv = first.argv;
+	if (!w.path)
+		w.path = first.path;
+	if (!w.envp && s->kind == STEP_EXEC) {
+		w.envp = first.envp;
+		w.entries = first.entries;
+		w.home = first.home;
+	}
+	return w;
+}
+
 /*
  * execvp's search, for the look-up and for the real thing.
  * Return: 0 from a look-up that found it; -ENOENT when no directory has it; the first
  * other refusal (usually -EACCES) when one has it but can't be run.
  */
-static int search(const struct plan_view *v, const struct step *s, bool run, char *found)
+static int search(const struct words *w, bool run, char *found)
 {
-	char *const *argv = view_list(v, s->u.exec.argv), *const *envp =
-								  view_list(v, s->u.exec.envp);
-	const char *name = argv[0], *dir = view_str(v, s->u.exec.path);
+	const char *name = w->argv[0], *dir = w->path;
 	int worst = -ENOENT;
 
 	if (strchr(name, '/')) {
 		(void)snprintf(found, PATH_BYTES, "%s", name);
-		return run ? run_program(name, argv, envp) : check_program(name);
+		return run ? run_program(name, w->argv, w->envp) : check_program(name);
 	}
 	while (dir && *name) {
 		size_t n = strcspn(dir, ":");
@@ -110,7 +148,7 @@ static int search(const struct plan_view *v, const struct step *s, bool run, cha
 			memcpy(found, dir, n);
 			found[n] = '/';
 			memcpy(found + n + (n ? 1 : 0), name, strlen(name) + 1);
-			r = run ? run_program(found, argv, envp) : check_program(found);
+			r = run ? run_program(found, w->argv, w->envp) : check_program(found);
 		}
 		if (r == 0)
 			return 0;
@@ -122,10 +160,8 @@ static int search(const struct plan_view *v, const struct step *s, bool run, cha
 }
 
 /* The words engines look for. */
-static int not_runnable(const struct plan_view *v, const struct step *s, int r, struct err *e)
+static int not_runnable(const char *name, int r, struct err *e)
 {
-	const char *name = view_list(v, s->u.exec.argv)[0];
-
 	if (r == -ENOENT && !strchr(name, '/'))
 		return err_set(e, r, "exec: \"%.128s\": executable file not found in $PATH", name);
 	if (r == -ENOENT)
@@ -138,31 +174,32 @@ static int not_runnable(const struct plan_view *v, const struct step *s, int r, 
 
 static int apply_lookup(struct island *in, const struct step *s, struct err *e)
 {
+	struct words w = find_words(in, s);
 	char found[PATH_BYTES];
 	int gid, uid, r;
 
 	/* Look with the program's own rights; setfsuid drops the file capabilities too. */
-	gid = setfsgid(s->u.exec.gid);
-	uid = setfsuid(s->u.exec.uid);
-	r = search(in->plan, s, false, found);
+	gid = setfsgid(w.gid);
+	uid = setfsuid(w.uid);
+	r = search(&w, false, found);
 	(void)setfsuid((uid_t)uid);
 	(void)setfsgid((gid_t)gid);
-	if (s->u.exec.home) {
+	if (w.home) {
 		memcpy(in->home, "HOME=", HOME_PREFIX);
-		home_find(in->root_fd, s->u.exec.uid, in->home + HOME_PREFIX);
+		home_find(in->root_fd, w.uid, in->home + HOME_PREFIX);
 	}
-	return r < 0 ? not_runnable(in->plan, s, r, e) : 0;
+	return r < 0 ? not_runnable(w.argv[0], r, e) : 0;
 }
 
 static int apply_exec(struct island *in, const struct step *s, struct err *e)
 {
+	struct words w = find_words(in, s);
 	char found[PATH_BYTES];
 
 	/* The list is in our private copy of the plan; its last entry keeps the place. */
-	if (s->u.exec.home && s->u.exec.envp.len > 0)
-		((char **)(uintptr_t)view_list(in->plan, s->u.exec.envp))[s->u.exec.envp.len - 1] =
-			in->home;
-	return not_runnable(in->plan, s, search(in->plan, s, true, found), e);
+	if (w.home && w.entries > 0)
+		((char **)(uintptr_t)w.envp)[w.entries - 1] = in->home;
+	return not_runnable(w.argv[0], search(&w, true, found), e);
 }
 
 static int apply_oom_score(struct island *in, const struct step *s, struct err *e)

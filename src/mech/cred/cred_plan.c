@@ -73,7 +73,7 @@ char **cred_names(struct arena *a, uint32_t cap_last)
 	return list;
 }
 
-void cred_plan_limits(const struct oci_process *pr, struct plan *p)
+void cred_plan_limits(const struct oci_process *pr, bool lower, struct plan *p)
 {
 	for (size_t i = 0; i < pr->rlimits_count; i++)
 		plan_add(p,
@@ -83,6 +83,7 @@ void cred_plan_limits(const struct oci_process *pr, struct plan *p)
 				 .origin = (uint32_t)i,
 				 .u.rlimit = { .soft = pr->rlimits[i].soft,
 					       .hard = pr->rlimits[i].hard,
+					       .lower = lower,
 					       .resource = (uint32_t)pr->rlimits[i].resource } });
 	if (pr->oom_score_adj.set)
 		plan_add_num(p, PHASE_INIT, STEP_OOM_SCORE, pr->oom_score_adj.v);
@@ -125,18 +126,19 @@ static int plan_exec_step(const struct oci_process *pr, const struct cred_contex
 {
 	struct step s = { .kind = (uint16_t)kind, .phase = (uint8_t)phase };
 	const char *path = env_value(pr, "PATH");
+	bool kept = c->partial && !pr->env.list;
 	int r = 0;
 
-	if (!pr->args.count)
+	if (!pr->args.count && !(c->partial && !pr->args.list))
 		return err_set(e, EINVAL, "process.args: must not be empty");
 	/* The look-up needs the name alone; the program gets everything. */
 	s.u.exec.argv =
 		plan_list_n(p, phase, pr->args.list, kind == STEP_LOOKUP ? 1 : pr->args.count);
-	s.u.exec.path = plan_str(p, phase, path ? path : DEFAULT_PATH);
+	s.u.exec.path = plan_str(p, phase, path || kept ? path : DEFAULT_PATH);
 	s.u.exec.uid = pr->user.uid;
 	s.u.exec.gid = pr->user.gid;
-	s.u.exec.home = !env_value(pr, "HOME");
-	if (kind == STEP_EXEC)
+	s.u.exec.home = !kept && !env_value(pr, "HOME");
+	if (kind == STEP_EXEC && !kept)
 		r = plan_env(pr, c, p, phase, &s.u.exec.envp, e);
 	if (r == 0)
 		plan_add(p, &s);
@@ -146,11 +148,18 @@ static int plan_exec_step(const struct oci_process *pr, const struct cred_contex
 int cred_plan_prepare(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
 		      struct err *e)
 {
-	plan_add(p,
-		 &(struct step){ .kind = STEP_WORKDIR,
-				 .phase = PHASE_INIT,
-				 .u.workdir = { plan_str(p, PHASE_INIT, pr->cwd), c->make_cwd } });
+	if (pr->cwd || !c->partial)
+		plan_add(p, &(struct step){ .kind = STEP_WORKDIR,
+					    .phase = PHASE_INIT,
+					    .u.workdir = { plan_str(p, PHASE_INIT, pr->cwd),
+							   c->make_cwd } });
 	return plan_exec_step(pr, c, p, PHASE_INIT, STEP_LOOKUP, e);
+}
+
+int cred_plan_exec(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
+		   struct err *e)
+{
+	return plan_exec_step(pr, c, p, PHASE_ENTER, STEP_EXEC, e);
 }
 
 static void plan_caps(const struct oci_process *pr, const struct host_facts *h,
@@ -227,5 +236,5 @@ int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
 	    !(cap_set(pr, OCI_CAPS_PERMITTED, h, c) & cap_set(pr, OCI_CAPS_EFFECTIVE, h, c) &
 	      sys_admin))
 		plan_caps(pr, h, c, 0, p);
-	return plan_exec_step(pr, c, p, PHASE_ENTER, STEP_EXEC, e);
+	return cred_plan_exec(pr, c, p, e);
 }

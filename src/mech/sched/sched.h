@@ -36,6 +36,13 @@ int sched_plan_process(const struct oci_process *pr, struct plan *p, struct err 
 int sched_plan_affinity(const struct oci_process *pr, struct plan *p, struct err *e);
 
 /**
+ * sched_plan_cpus - AFFINITY of a process that waits, to exactly these CPUs
+ *
+ * Return: 0; -EINVAL for what is no list.
+ */
+int sched_plan_cpus(const char *cpus, struct plan *p, struct err *e);
+
+/**
  * sched_plan_linux - PERSONALITY and MEMORY_POLICY, at the end of PHASE_INIT
  * @l: NULL: nothing
  *

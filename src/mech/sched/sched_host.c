@@ -7,18 +7,33 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* The kernel takes what a cpuset allows and is silent about the rest. */
+static bool has_all(int pid, const struct step *s, const unsigned char *want)
+{
+	unsigned char got[SCHED_MAX_CPUS / 8] = { 0 };
+
+	if (syscall(SYS_sched_getaffinity, pid, sizeof(got), got) < 0)
+		return false;
+	for (size_t i = 0; i < s->u.affinity.cpus.len && i < sizeof(got); i++)
+		if (want[i] & ~got[i])
+			return false;
+	return true;
+}
+
 static int apply_affinity(const struct island *in, const struct step *s, struct err *e)
 {
-	const char *field = s->u.affinity.final ? "final" : "initial";
+	const char *field = view_str(in->plan, s->u.affinity.field);
+	const unsigned char *mask = view_blob(in->plan, s->u.affinity.cpus);
 
-	if (syscall(SYS_sched_setaffinity, in->pid, (unsigned long)s->u.affinity.cpus.len,
-		    view_blob(in->plan, s->u.affinity.cpus)) == 0)
-		return 0;
-	if (errno == EINVAL)
-		return err_set(e, EINVAL,
-			       "process.execCPUAffinity.%s: none of these CPUs is there%s", field,
-			       s->u.affinity.final ? " for the container" : "");
-	return err_sys(e, errno, "process.execCPUAffinity.%s", field);
+	if (syscall(SYS_sched_setaffinity, in->pid, (unsigned long)s->u.affinity.cpus.len, mask) <
+	    0)
+		return errno == EINVAL
+			       ? err_set(e, EINVAL, "%s: none of these CPUs is there", field)
+			       : err_sys(e, errno, "%s", field);
+	if (s->u.affinity.whole && !has_all(in->pid, s, mask))
+		return err_set(e, EINVAL, "%s: not all of these CPUs are there for the container",
+			       field);
+	return 0;
 }
 
 /* What stands behind the errno; all of it is in sched(7) and in the cgroup documents. */

@@ -149,8 +149,8 @@ int sched_plan_process(const struct oci_process *pr, struct plan *p, struct err 
 
 /* ---- CPU affinity ------------------------------------------------------------------------ */
 
-static int plan_cpus(const char *field, const char *list, enum phase phase, struct plan *p,
-		     struct err *e)
+static int plan_cpus(const char *field, const char *list, bool whole, enum phase phase,
+		     struct plan *p, struct err *e)
 {
 	struct step s = { .kind = STEP_AFFINITY, .phase = (uint8_t)phase };
 	unsigned char mask[SCHED_MAX_CPUS / 8] = { 0 };
@@ -162,11 +162,11 @@ static int plan_cpus(const char *field, const char *list, enum phase phase, stru
 		memset(mask, 0xff, sizeof(mask));
 	if (r < 0)
 		return err_set(e, EINVAL,
-			       "process.execCPUAffinity.%s \"%.64s\": must be a list like "
-			       "0-3,7 of numbers below %d",
-			       field, list, SCHED_MAX_CPUS);
+			       "%s \"%.64s\": must be a list like 0-3,7 of numbers below %d", field,
+			       list, SCHED_MAX_CPUS);
 	s.u.affinity.cpus = plan_blob(p, phase, mask, sizeof(mask));
-	s.u.affinity.final = phase == PHASE_COMMIT;
+	s.u.affinity.whole = whole;
+	s.u.affinity.field = plan_str(p, phase, field);
 	plan_add(p, &s);
 	return 0;
 }
@@ -176,11 +176,18 @@ int sched_plan_affinity(const struct oci_process *pr, struct plan *p, struct err
 	const struct oci_cpu_affinity *a = pr->exec_cpu_affinity;
 	const char *initial = a && a->initial && *a->initial ? a->initial : NULL;
 	const char *final = a && a->final && *a->final ? a->final : NULL;
-	int r = initial ? plan_cpus("initial", initial, PHASE_HOST, p, e) : 0;
+	int r = 0;
 
+	if (initial)
+		r = plan_cpus("process.execCPUAffinity.initial", initial, false, PHASE_HOST, p, e);
 	if (r == 0 && (initial || final))
-		r = plan_cpus("final", final, PHASE_COMMIT, p, e);
+		r = plan_cpus("process.execCPUAffinity.final", final, false, PHASE_COMMIT, p, e);
 	return r;
+}
+
+int sched_plan_cpus(const char *cpus, struct plan *p, struct err *e)
+{
+	return plan_cpus("cpus", cpus, true, PHASE_COMMIT, p, e);
 }
 
 /* ---- execution domain and memory policy: personality(2), set_mempolicy(2) --------------- */
