@@ -47,9 +47,11 @@ static const char *const links[][2] = { { "/proc/self/fd", "dev/fd" },
 
 static const char *const readonly[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 					"/proc/sysrq-trigger" };
-static const char *const masked[] = { "/proc/acpi",	     "/proc/asound",	 "/proc/kcore",
-				      "/proc/keys",	     "/proc/timer_list", "/proc/sched_debug",
-				      "/proc/latency_stats", "/sys/firmware",	 "/proc/scsi" };
+static const char *const masked[] = { "/proc/acpi",	     "/proc/asound",
+				      "/proc/kcore",	     "/proc/keys",
+				      "/proc/timer_list",    "/proc/sched_debug",
+				      "/proc/latency_stats", "/sys/firmware",
+				      "/proc/scsi" };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -47,7 +47,8 @@ static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTION
 {
 	const struct opt rows[GLOBAL_OPTIONS] = {
 		{ "root", 0, OPT_STR, &g->root, "DIR", "where state is kept (default: /run/cay)" },
-		{ "log", 0, OPT_STR, &g->log, "FILE", "append messages to FILE, journald:NAME or syslog:NAME too" },
+		{ "log", 0, OPT_STR, &g->log, "FILE",
+		  "append messages to FILE, journald:NAME or syslog:NAME too" },
 		{ "log-format", 0, OPT_STR, &g->log_format, "FORMAT", "text (default) or json" },
 		{ "log-level", 0, OPT_STR, &g->log_level, "LEVEL",
 		  "warning (default), debug or error" },

@@ -57,7 +57,7 @@ static int load_plan(int fd, struct plan_view *ret, const struct plan_head **ret
 
 static int load_own_plan(struct islander *me, const char *fd_text, struct err *e)
 {
-	const struct plan_head *head;
+	const struct plan_head *head = NULL;
 	uint32_t fd;
 	int r = load_plan(parse_u32(fd_text, &fd) < 0 ? -EBADF : (int)fd, &me->view, &head, e);
 
@@ -214,7 +214,7 @@ static int take_stdio(const int *files, size_t count)
 static int receive_start(struct islander *me, int sock, struct err *e)
 {
 	int files[3] = { -EBADF, -EBADF, -EBADF }, fd, r = limit_silence(sock, START_TIMEOUT_S);
-	const struct plan_head *head;
+	const struct plan_head *head = NULL;
 	struct msg m = { .kind = MSG_NONE };
 
 	do {
