@@ -36,10 +36,13 @@ struct islander {
 	bool timing, sealed;
 };
 
-/* The plan's own memory: private and writable, because lists are resolved in place. Closes @fd. */
-static int load_plan(int fd, struct plan_view *ret, const struct plan_head **ret_head,
-		     struct err *e)
+/*
+ * The plan's own memory: private and writable, because lists are resolved in place. Closes @fd.
+ * The plan of creation says how the islander works, too.
+ */
+static int load_plan(struct islander *me, int fd, struct plan_view *ret, struct err *e)
 {
+	const struct plan_head *head;
 	struct stat st;
 	void *bytes;
 
@@ -51,21 +54,12 @@ static int load_plan(int fd, struct plan_view *ret, const struct plan_head **ret
 	if (bytes == MAP_FAILED)
 		return err_sys(e, errno, "plan: mmap");
 	close(fd);
-	*ret_head = bytes;
+	head = bytes;
+	if (ret == &me->view && st.st_size >= (off_t)sizeof(*head)) {
+		me->keep_fds = head->keep_fds;
+		me->timing = head->timing;
+	}
 	return plan_check(bytes, (size_t)st.st_size, ret, e);
-}
-
-static int load_own_plan(struct islander *me, const char *fd_text, struct err *e)
-{
-	const struct plan_head *head = NULL;
-	uint32_t fd;
-	int r = load_plan(parse_u32(fd_text, &fd) < 0 ? -EBADF : (int)fd, &me->view, &head, e);
-
-	if (r < 0)
-		return r;
-	me->keep_fds = head->keep_fds;
-	me->timing = head->timing;
-	return 0;
 }
 
 /*
@@ -214,7 +208,6 @@ static int take_stdio(const int *files, size_t count)
 static int receive_start(struct islander *me, int sock, struct err *e)
 {
 	int files[3] = { -EBADF, -EBADF, -EBADF }, fd, r = limit_silence(sock, START_TIMEOUT_S);
-	const struct plan_head *head = NULL;
 	struct msg m = { .kind = MSG_NONE };
 
 	do {
@@ -227,7 +220,7 @@ static int receive_start(struct islander *me, int sock, struct err *e)
 	if (m.kind != MSG_START)
 		return err_set(e, EBADMSG, "gate: unexpected message %u", m.kind);
 	if (fd >= 0)
-		r = load_plan(fd, &me->fast, &head, e);
+		r = load_plan(me, fd, &me->fast, e);
 	if (r >= 0 && fd >= 0)
 		r = try_fast(me, e);
 	if (r < 0)
@@ -410,14 +403,15 @@ int main(int argc, char **argv)
 			.null_fd = -EBADF },
 	};
 	struct msg m = { .kind = MSG_ERROR };
-	uint32_t sock;
+	uint32_t sock, plan;
 	int r;
 
 	me.in.plan = &me.view;
 	me.in.sock = argc > 2 && parse_u32(argv[2], &sock) == 0 ? (int)sock : -EBADF;
 	r = prepare(&m.err);
 	if (r == 0)
-		r = load_own_plan(&me, argc > 1 ? argv[1] : "", &m.err);
+		r = load_plan(&me, argc > 1 && parse_u32(argv[1], &plan) == 0 ? (int)plan : -EBADF,
+			      &me.view, &m.err);
 	if (r < 0 && chan_send(me.in.sock, &m, -1) == 0)
 		return EXIT_FAILED;
 	if (r < 0) {
