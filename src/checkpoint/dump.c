@@ -4,6 +4,7 @@
 #include "base/parse.h"
 #include "checkpoint/wire.h"
 #include "container/life.h"
+#include "container/notify.h"
 #include "container/store.h"
 #include "oci/parse.h"
 #include "sys/syscalls.h"
@@ -190,6 +191,8 @@ static int open_running(struct dump *d, struct err *e)
 	if (no)
 		return err_set(e, EINVAL, "%s", no);
 	r = oci_spec_load(d->c.dir_fd, "config.json", &d->spec, e);
+	if (r == 0 && notify_has_dir(d->c.dir))
+		r = notify_amend(d->spec, d->c.dir, e);
 	return r < 0 ? err_wrap(e, "container %s", o->id) : 0;
 }
 

@@ -281,13 +281,14 @@ static int wait_exit(struct restore *x, struct foreground *f, int *ret_exit, str
 	const struct ctr_create_options *o = x->b.o;
 	AUTO_FD int pidfd = TAKE_FD(x->pidfd);
 	AUTO_FD int console_fd = TAKE_FD(x->console_fd);
+	struct notify none = NOTIFY_INIT;
 	pid_t pid = x->b.c.pid;
 	int r;
 
 	/* Unlocks: the wait may be long. */
 	birth_done(&x->b);
 	birth_init(&x->b, o);
-	r = foreground_wait(f, pid, pidfd, console_fd, ret_exit, e);
+	r = foreground_wait(f, pid, pidfd, console_fd, &none, ret_exit, e);
 	if (r < 0) {
 		(void)ctr_delete(o->root, o->id, true, &rep->warning, NULL);
 		return r;

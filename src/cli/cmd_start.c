@@ -5,13 +5,13 @@
 
 #include <fcntl.h>
 
-static int go(struct cli *c, const char *id, const char *file, struct err *e)
+static int go(struct cli *c, const char *id, const char *file, struct err *warning, struct err *e)
 {
 	AUTO_ARENA struct arena a = { 0 };
 	struct oci_fast *f = NULL;
 	int r = file ? oci_fast_load(AT_FDCWD, file, &a, &f, e) : 0;
 
-	return r < 0 ? r : ctr_start(c->root, id, f, e);
+	return r < 0 ? r : ctr_start(c->root, id, f, warning, e);
 }
 
 int cmd_start(struct cli *c, int argc, char **argv)
@@ -22,6 +22,7 @@ int cmd_start(struct cli *c, int argc, char **argv)
 		  "run the program this JSON file names instead" },
 		{ .type = OPT_END },
 	};
+	AUTO_REPORT struct ctr_report rep = { 0 };
 	struct opt_args args;
 	struct err e = { 0 };
 	int r;
@@ -29,6 +30,7 @@ int cmd_start(struct cli *c, int argc, char **argv)
 	r = cli_args(c, argc, argv, opts, 1, 1, &args);
 	if (r >= 0)
 		return r;
-	r = go(c, args.list[0], file, &e);
+	r = go(c, args.list[0], file, &rep.warning, &e);
+	cli_report(c, &rep);
 	return r < 0 ? cli_fail(c, &e, 1) : 0;
 }

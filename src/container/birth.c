@@ -2,6 +2,7 @@
 #include "container/birth.h"
 
 #include "container/life.h"
+#include "container/notify.h"
 #include "container/store.h"
 #include "mech/cgroup/cgroup.h"
 #include "oci/parse.h"
@@ -85,6 +86,22 @@ int birth_config(struct birth *b, struct err *e)
 	return r < 0 ? r : load_config(b, e);
 }
 
+static int ask_notify(struct birth *b, struct err *e)
+{
+	char *dir, **env = b->inherit.env;
+
+	if (!notify_asked(b->spec))
+		return 0;
+	dir = arena_printf(&b->arena, "%s/%s", b->o->root, b->o->id);
+	if (!dir)
+		return err_oom(e);
+	while (*env)
+		env++;
+	*env = notify_env();
+	b->notify = true;
+	return notify_amend(b->spec, dir, e);
+}
+
 int birth_load(struct birth *b, struct err *e)
 {
 	int r = birth_config(b, e);
@@ -93,6 +110,8 @@ int birth_load(struct birth *b, struct err *e)
 		r = check_terminal(b, e);
 	if (r == 0)
 		r = inherit_fds(&b->inherit, b->o->preserve_fds, e);
+	if (r == 0)
+		r = ask_notify(b, e);
 	if (r == 0)
 		r = store_open_root(b->o->root, true, &b->root_fd, e);
 	return r < 0 ? r : host_facts_gather(&b->host, e);
@@ -212,6 +231,8 @@ int birth_publish(struct birth *b, struct err *e)
 	r = store_put(b->c.dir_fd, "config.json", b->config.data, b->config.len, 0600, e);
 	if (r < 0)
 		(void)err_wrap(e, "state of container %s", b->o->id);
+	if (r == 0 && b->notify)
+		r = notify_make_dir(b->c.dir_fd, e);
 	if (r == 0)
 		r = state_save(&b->c, e);
 	if (r == 0)

@@ -27,7 +27,8 @@ struct birth {
 	struct launch launch;
 	char *bundle, *cache;
 	int root_fd;
-	bool begun; /* launch holds a process */
+	bool begun;  /* launch holds a process */
+	bool notify; /* it gets a notify socket */
 };
 
 /** birth_init - begin with nothing; @o is borrowed until birth_done */
@@ -45,7 +46,8 @@ void birth_done(struct birth *b);
 int birth_config(struct birth *b, struct err *e);
 
 /**
- * birth_load - birth_config, check the options against it, open the store, gather host facts
+ * birth_load - birth_config, add what the environment asks for, check the options against it,
+ *              open the store, gather host facts
  *
  * Return: 0 or a negative code; the store may have been made.
  */

@@ -144,10 +144,14 @@ int ctr_compile(const struct ctr_create_options *o, bool json, struct buf *out, 
  * ctr_start - open the gate of a created container, then run the poststart hooks
  * @f: another program and what goes with it; NULL: as created
  *
+ * With $NOTIFY_SOCKET it then waits until the program says that it is ready, or ends.
  * A poststart hook that fails is an error and stops the container (runtime-spec 1.2).
+ * @warning: code set when nobody listens at $NOTIFY_SOCKET
+ *
  * Return: 0 or a negative code; in any other state than created nothing happens.
  */
-int ctr_start(const char *root, const char *id, const struct oci_fast *f, struct err *e);
+int ctr_start(const char *root, const char *id, const struct oci_fast *f, struct err *warning,
+	      struct err *e);
 
 /**
  * ctr_kill - signal the first process, or all of them

@@ -50,12 +50,14 @@ static int prepare(struct birth *b, struct err *e)
 	return r < 0 ? r : birth_state(b, e);
 }
 
-static int launch(struct birth *b, struct err *e)
+static int launch(struct birth *b, struct notify *n, struct err *warning, struct err *e)
 {
 	struct err before;
 	int r;
 
 	r = birth_check_cgroups(b, e);
+	if (r == 0 && b->notify && b->o->run)
+		r = notify_open(n, b->c.dir, warning, e);
 	if (r == 0)
 		r = launch_begin(&b->plan, &b->launch, e);
 	if (r < 0) {
@@ -95,14 +97,33 @@ static int release(struct birth *b, struct ctr_report *rep, struct err *e)
 	r = launch_release(&b->launch, e);
 	if (b->o->timing)
 		launch_print_prices(&b->launch, &rep->timing);
-	rep->warning = b->info.warning;
+	if (b->info.warning.code)
+		rep->warning = b->info.warning;
 	if (r == 0 && b->o->run)
 		r = life_hooks(&b->c, OCI_HOOK_POSTSTART, e);
 	return r;
 }
 
-static int wait_exit(struct birth *b, struct foreground *f, int *ret_exit, struct ctr_report *rep,
-		     struct err *e)
+/* Unlocks, and gives the memory back: a wait may be long. */
+static void let_go(struct birth *b)
+{
+	const struct ctr_create_options *o = b->o;
+
+	birth_done(b);
+	birth_init(b, o);
+}
+
+static void wait_ready(struct birth *b, struct notify *n)
+{
+	AUTO_FD int pidfd = TAKE_FD(b->launch.pidfd);
+	pid_t pid = b->launch.pid;
+
+	let_go(b);
+	notify_wait(n, pid, pidfd);
+}
+
+static int wait_exit(struct birth *b, struct foreground *f, struct notify *n, int *ret_exit,
+		     struct ctr_report *rep, struct err *e)
 {
 	const struct ctr_create_options *o = b->o;
 	AUTO_FD int pidfd = TAKE_FD(b->launch.pidfd);
@@ -110,10 +131,8 @@ static int wait_exit(struct birth *b, struct foreground *f, int *ret_exit, struc
 	pid_t pid = b->launch.pid;
 	int r;
 
-	/* Unlocks, and gives the memory back: the wait may be long. */
-	birth_done(b);
-	birth_init(b, o);
-	r = foreground_wait(f, pid, pidfd, console_fd, ret_exit, e);
+	let_go(b);
+	r = foreground_wait(f, pid, pidfd, console_fd, n, ret_exit, e);
 	if (r < 0) {
 		(void)ctr_delete(o->root, o->id, true, &rep->warning, NULL);
 		return r;
@@ -126,6 +145,7 @@ int ctr_create(const struct ctr_create_options *o, int *ret_exit, struct ctr_rep
 	       struct err *e)
 {
 	AUTO_FOREGROUND struct foreground fg = FOREGROUND_INIT;
+	AUTO_NOTIFY struct notify n = NOTIFY_INIT;
 	bool stay = o->run && !o->detach;
 	AUTO_BIRTH struct birth b;
 	int r;
@@ -137,7 +157,7 @@ int ctr_create(const struct ctr_create_options *o, int *ret_exit, struct ctr_rep
 		r = birth_publish(&b, e);
 	if (r < 0)
 		return r;
-	r = launch(&b, e);
+	r = launch(&b, &n, &rep->warning, e);
 	if (r == 0 && stay)
 		r = foreground_begin(&fg, !o->no_subreaper, e);
 	if (r == 0)
@@ -147,7 +167,10 @@ int ctr_create(const struct ctr_create_options *o, int *ret_exit, struct ctr_rep
 			take_back(&b);
 		return r;
 	}
-	return stay ? wait_exit(&b, &fg, ret_exit, rep, e) : 0;
+	if (stay)
+		return wait_exit(&b, &fg, &n, ret_exit, rep, e);
+	wait_ready(&b, &n);
+	return 0;
 }
 
 int ctr_compile(const struct ctr_create_options *o, bool json, struct buf *out, struct err *e)

@@ -187,6 +187,7 @@ static int go(struct join *j, struct ctr_report *rep, struct err *e)
 int ctr_exec(const struct ctr_exec_options *o, int *ret_exit, struct ctr_report *rep, struct err *e)
 {
 	AUTO_FOREGROUND struct foreground fg = FOREGROUND_INIT;
+	struct notify none = NOTIFY_INIT;
 	AUTO_JOIN struct join j;
 	int r;
 
@@ -207,5 +208,6 @@ int ctr_exec(const struct ctr_exec_options *o, int *ret_exit, struct ctr_report 
 	r = go(&j, rep, e);
 	if (r < 0 || o->detach)
 		return r;
-	return foreground_wait(&fg, j.launch.pid, j.launch.pidfd, j.launch.console_fd, ret_exit, e);
+	return foreground_wait(&fg, j.launch.pid, j.launch.pidfd, j.launch.console_fd, &none,
+			       ret_exit, e);
 }

@@ -80,30 +80,36 @@ static void take_signal(struct foreground *f, const struct terminal *t, int pidf
 	}
 }
 
-static int loop(struct foreground *f, struct terminal *t, pid_t pid, int pidfd, int *ret_exit,
-		struct err *e)
+enum { POLL_SIGNAL = TERMINAL_POLLS, POLL_NOTIFY, POLLS };
+
+static int loop(struct foreground *f, struct terminal *t, pid_t pid, int pidfd, struct notify *n,
+		int *ret_exit, struct err *e)
 {
 	int r;
 
 	while ((r = reap(pid, ret_exit)) == 0) {
-		struct pollfd p[TERMINAL_POLLS + 1];
+		struct pollfd p[POLLS];
+		int timeout = notify_poll(n, &p[POLL_NOTIFY]);
 
 		terminal_polls(t, p);
-		p[TERMINAL_POLLS] = (struct pollfd){ .fd = f->signal_fd, .events = POLLIN };
-		if (poll(p, TERMINAL_POLLS + 1, -1) < 0) {
+		p[POLL_SIGNAL] = (struct pollfd){ .fd = f->signal_fd, .events = POLLIN };
+		if (poll(p, POLLS, timeout) < 0) {
 			if (errno == EINTR)
 				continue;
 			return err_sys(e, errno, "wait for process %d", pid);
 		}
-		if (p[TERMINAL_POLLS].revents)
+		if (p[POLL_SIGNAL].revents)
 			take_signal(f, t, pidfd);
+		/* It is us the manager looks after: we end with the program, and as it does. */
+		if (p[POLL_NOTIFY].revents)
+			notify_read(n, getpid());
 		terminal_relay(t, p);
 	}
 	return r < 0 ? err_sys(e, r, "wait for process %d", pid) : 0;
 }
 
-int foreground_wait(struct foreground *f, pid_t pid, int pidfd, int console_fd, int *ret_exit,
-		    struct err *e)
+int foreground_wait(struct foreground *f, pid_t pid, int pidfd, int console_fd, struct notify *n,
+		    int *ret_exit, struct err *e)
 {
 	struct terminal t;
 	int r;
@@ -111,7 +117,8 @@ int foreground_wait(struct foreground *f, pid_t pid, int pidfd, int console_fd, 
 	r = terminal_begin(&t, console_fd, e);
 	if (r < 0)
 		return r;
-	r = loop(f, &t, pid, pidfd, ret_exit, e);
+	r = loop(f, &t, pid, pidfd, n, ret_exit, e);
 	terminal_end(&t);
+	notify_end(n, getpid());
 	return r;
 }

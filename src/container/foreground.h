@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "container/notify.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -34,13 +35,14 @@ int foreground_begin(struct foreground *f, bool subreaper, struct err *e);
  * foreground_wait - until @pid has ended
  * @pid, @pidfd: our child
  * @console_fd:  outer end of its terminal, or -EBADF; borrowed
+ * @n:           what it has to say to our service manager is passed on; borrowed
  * @ret_exit:    its status, or 128 and the number of the signal that killed it
  *
  * The caller's terminal is raw meanwhile, if stdin is one, and as before on return.
  * Return: 0 or a negative code.
  */
-int foreground_wait(struct foreground *f, pid_t pid, int pidfd, int console_fd, int *ret_exit,
-		    struct err *e);
+int foreground_wait(struct foreground *f, pid_t pid, int pidfd, int console_fd, struct notify *n,
+		    int *ret_exit, struct err *e);
 
 /** foreground_end - restore the signal mask */
 void foreground_end(struct foreground *f);

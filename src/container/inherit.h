@@ -13,7 +13,7 @@
 struct inherit {
 	uint32_t preserve_fds; /* both kinds together */
 	char listen_fds[24];
-	char *env[3]; /* NULL-terminated; points into this struct: don't copy it */
+	char *env[4]; /* NULL-terminated; points into this struct: don't copy it */
 };
 
 enum { INHERIT_MAX_FDS = 4096 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "container/life.h"
 
+#include "container/notify.h"
 #include "container/store.h"
 #include "launch/launch.h"
 #include "mech/cgroup/cgroup.h"
@@ -198,10 +199,14 @@ static int open_gate_with(const struct ctr *c, const struct oci_fast *f, struct 
 	return r < 0 ? r : open_gate(c, &fast, e);
 }
 
-int ctr_start(const char *root, const char *id, const struct oci_fast *f, struct err *e)
+int ctr_start(const char *root, const char *id, const struct oci_fast *f, struct err *warning,
+	      struct err *e)
 {
+	AUTO_NOTIFY struct notify n = NOTIFY_INIT;
 	AUTO_CTR struct ctr c = CTR_INIT;
+	AUTO_FD int pidfd = -EBADF;
 	const char *no;
+	pid_t pid;
 	int r;
 
 	r = ctr_open(root, id, true, &c, e);
@@ -210,13 +215,26 @@ int ctr_start(const char *root, const char *id, const struct oci_fast *f, struct
 	no = life_refusal(LIFE_START, ctr_status(&c));
 	if (no)
 		return err_set(e, EINVAL, "%s", no);
+	if (notify_has_dir(c.dir))
+		r = notify_open(&n, c.dir, warning, e);
+	if (r < 0)
+		return r;
+	if (n.inside >= 0)
+		pidfd = hold_init(&c);
+	pid = c.pid;
 	r = f ? open_gate_with(&c, f, e) : open_gate(&c, NULL, e);
 	if (r < 0)
 		return r;
 	r = life_hooks(&c, OCI_HOOK_POSTSTART, e);
-	if (r < 0)
+	if (r < 0) {
 		(void)life_kill_all(&c, NULL);
-	return r;
+		return r;
+	}
+	/* Others may have to do with it while it makes itself ready. */
+	ctr_done(&c);
+	if (pidfd >= 0)
+		notify_wait(&n, pid, pidfd);
+	return 0;
 }
 
 /* Processes that the first one does not take along when it dies. */

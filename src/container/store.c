@@ -228,11 +228,85 @@ int store_publish(int root_fd, const char *name, const char *id, struct err *e)
 		       "make state directory for container %s", id);
 }
 
+static DIR *list_dir(int dir_fd, const char *name)
+{
+	AUTO_FD int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (d)
+		(void)TAKE_FD(fd);
+	return d;
+}
+
+static const char *next_name(DIR *d)
+{
+	const struct dirent *ent;
+
+	do
+		ent = readdir(d);
+	while (ent && (str_eq(ent->d_name, ".") || str_eq(ent->d_name, "..")));
+	return ent ? ent->d_name : NULL;
+}
+
+/* Under a name that nobody has taken yet. */
+static int lift_one(int from, const char *name, int to, unsigned int *count)
+{
+	char ours[32];
+
+	do {
+		(void)snprintf(ours, sizeof(ours), ".lifted.%u", (*count)++);
+		if (renameat2(from, name, to, ours, RENAME_NOREPLACE) == 0)
+			return 0;
+	} while (errno == EEXIST);
+	return -errno;
+}
+
+/* What lies in directory @name of @to comes to @to itself. */
+static int lift(int to, const char *name, unsigned int *count)
+{
+	AUTO_DIR DIR *d = list_dir(to, name);
+	const char *child;
+	int r = 0;
+
+	if (!d)
+		return -errno;
+	while (r == 0 && (child = next_name(d)))
+		r = lift_one(dirfd(d), child, to, count);
+	return r;
+}
+
+/*
+ * A container with enough rights can make the directory of its notify socket writable, and leave there
+ * what it likes: as deep as no path is long, so each directory is emptied into the one above it.
+ */
+static int remove_dir(int dir_fd, const char *name)
+{
+	unsigned int count = 0;
+	int r = 0;
+
+	while (r == 0 && unlinkat(dir_fd, name, AT_REMOVEDIR) < 0) {
+		AUTO_DIR DIR *d = errno == ENOTEMPTY ? list_dir(dir_fd, name) : NULL;
+		const char *entry;
+
+		if (!d)
+			return errno == ENOENT ? 0 : -errno;
+		while (r == 0 && (entry = next_name(d))) {
+			if (unlinkat(dirfd(d), entry, 0) == 0 ||
+			    unlinkat(dirfd(d), entry, AT_REMOVEDIR) == 0)
+				continue;
+			r = errno == ENOTEMPTY ? lift(dirfd(d), entry, &count) : -errno;
+		}
+	}
+	return r;
+}
+
 static int remove_entry(int dir_fd, const char *name, struct err *e)
 {
-	if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
-		return err_sys(e, errno, "remove \"%s\"", name);
-	return 0;
+	int r = unlinkat(dir_fd, name, 0) < 0 ? -errno : 0;
+
+	if (r == -EISDIR)
+		r = remove_dir(dir_fd, name);
+	return r < 0 && r != -ENOENT ? err_sys(e, r, "remove \"%s\"", name) : 0;
 }
 
 int store_remove(int root_fd, const char *name, int dir_fd, struct err *e)

@@ -47,7 +47,7 @@ int unix_connect(const char *path, int type)
 	return TAKE_FD(fd);
 }
 
-int unix_listen(const char *path, int type)
+int unix_bind(const char *path, int type, mode_t mode)
 {
 	struct sockaddr_un a;
 	AUTO_FD int dir = address(path, &a);
@@ -60,7 +60,16 @@ int unix_listen(const char *path, int type)
 		return -errno;
 	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
 		return -errno;
-	if (chmod(a.sun_path, 0600) < 0 || listen(fd, 8) < 0)
+	if (chmod(a.sun_path, mode) < 0)
 		return -errno;
 	return TAKE_FD(fd);
+}
+
+int unix_listen(const char *path, int type)
+{
+	AUTO_FD int fd = unix_bind(path, type, 0600);
+
+	if (fd < 0)
+		return fd;
+	return listen(fd, 8) < 0 ? -errno : TAKE_FD(fd);
 }

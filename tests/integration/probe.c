@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,11 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -315,6 +318,80 @@ static int thief(int argc, char **argv)
 	return 0;
 }
 
+/* Deeper than any path is long. */
+static int deep(int argc, char **argv)
+{
+	long r = 0;
+
+	(void)argc;
+	for (int n = atoi(argv[2]); n > 0 && r >= 0; n--) {
+		r = mkdir("d", 0755);
+		if (r >= 0)
+			r = chdir("d");
+	}
+	answer(r);
+	return 0;
+}
+
+/* One datagram with a descriptor attached as often as @fds says. */
+static long send_to_manager(int s, const char *text, size_t len, int fds)
+{
+	static char control[CMSG_SPACE(64 * sizeof(int))];
+	struct iovec iov = { (void *)(uintptr_t)text, len };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c = (void *)control;
+
+	if (fds) {
+		m.msg_control = control;
+		m.msg_controllen = CMSG_SPACE((size_t)fds * sizeof(int));
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN((size_t)fds * sizeof(int));
+		memset(CMSG_DATA(c), 0, (size_t)fds * sizeof(int));
+	}
+	return sendmsg(s, &m, MSG_NOSIGNAL);
+}
+
+/* Each argument one message: TEXT; +N: a READY=1 in N bytes; *N: N of them that say nothing; &TEXT: with fds. */
+static int notify(int argc, char **argv)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	int s = socket(AF_UNIX, SOCK_DGRAM, 0), size = 8 << 20;
+	long r = 0;
+
+	strncpy(a.sun_path, path ? path : "", sizeof(a.sun_path) - 1);
+	setsockopt(s, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	setsockopt(s, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (connect(s, (const void *)&a, sizeof(a)) < 0) {
+		answer(-1);
+		return 0;
+	}
+	for (int i = 2; i < argc; i++) {
+		const char *text = argv[i];
+		size_t len = strtoul(text + 1, NULL, 10);
+
+		if (*text == '+') {
+			char *big = malloc(len);
+
+			memset(big, '\n', len);
+			memcpy(big, "READY=1", 7);
+			r = send_to_manager(s, big, len, 0);
+			free(big);
+		} else if (*text == '*') {
+			for (size_t n = 0; n < len && r >= 0; n++)
+				r = send_to_manager(s, "STATUS=on my way", 16, 0);
+		} else if (*text == '&') {
+			r = send_to_manager(s, text + 1, strlen(text + 1), 64);
+		} else {
+			r = send_to_manager(s, text, strlen(text), 0);
+		}
+		answer(r);
+		fflush(stdout);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*plain)(void);
@@ -339,6 +416,8 @@ static const struct {
 	{ "fork", NULL, forks },
 	{ "thief", NULL, thief },
 	{ "lock", NULL, hold_lock },
+	{ "notify", NULL, notify },
+	{ "deep", NULL, deep },
 };
 
 int main(int argc, char **argv)

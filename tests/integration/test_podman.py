@@ -7,7 +7,9 @@ cgroupfs, resource limits that can be had, no network.
 import json
 import os
 import pathlib
+import re
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -326,3 +328,21 @@ def test_a_bundle_unpacked_by_umoci_runs(podman, cay):
     if shutil.which("runc"):
         w = cay.other("runc")("run", "-b", d / "bundle", cay.id())
         assert (w.rc, w.lines[0], w.lines[2]) == (r.rc, r.lines[0], r.lines[2])
+
+
+@pytest.mark.parametrize("mode,want", [("container", [r"MAINPID=[0-9]+", "READY=1"]), ("conmon", [r"MAINPID=[0-9]+\nREADY=1"])])
+def test_a_service_manager_is_told_and_nobody_waits_for_it(podman, tmp_path, mode, want):
+    """podman's --sdnotify: conmon relays what the container says. A runtime that did so too would hold podman's lock."""
+    path = str(tmp_path / "manager.sock")
+    name = f"notify-{mode}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(SLOW)
+        r = run(podman.argv("run", "-d", "--name", name, "--network=none", f"--sdnotify={mode}", IMAGE, "sh", "-c",
+                            "while [ ! -e /go ]; do sleep 0.1; done; probe notify READY=1; exec sleep 1000"),
+                env={**podman.env, "NOTIFY_SOCKET": path}, timeout=SLOW)
+        assert r.rc == 0, r
+        podman.ok("exec", name, "touch", "/go")
+        got = [manager.recv(4096).decode() for _ in want]
+    podman.ok("rm", "-f", "-t", "0", name)
+    assert all(re.fullmatch(w, g) for w, g in zip(want, got)), got

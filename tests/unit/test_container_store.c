@@ -347,7 +347,7 @@ static void kill_and_delete_follow_the_state_table(void **state)
 	int status;
 
 	make(f, "one", pid, true);
-	assert_int_equal(ctr_start(f->root, "one", NULL, &e), -EINVAL);
+	assert_int_equal(ctr_start(f->root, "one", NULL, &warning, &e), -EINVAL);
 	assert_string_equal(e.msg, "cannot start an already running container");
 	assert_int_equal(ctr_delete(f->root, "one", false, &warning, &e), -EBUSY);
 	assert_string_equal(e.msg, "cannot delete container one that is not stopped: running");
@@ -357,7 +357,7 @@ static void kill_and_delete_follow_the_state_table(void **state)
 	assert_int_equal(ctr_kill(f->root, "one", SIGTERM, false, &e), -ESRCH);
 	assert_string_equal(e.msg, "container not running");
 	assert_int_equal(ctr_kill(f->root, "one", SIGTERM, true, &e), 0);
-	assert_int_equal(ctr_start(f->root, "one", NULL, &e), -EINVAL);
+	assert_int_equal(ctr_start(f->root, "one", NULL, &warning, &e), -EINVAL);
 	assert_string_equal(e.msg, "cannot start a container that has stopped");
 	assert_int_equal(ctr_delete(f->root, "one", false, &warning, &e), 0);
 	assert_int_equal(warning.code, 0);
