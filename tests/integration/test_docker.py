@@ -312,7 +312,8 @@ def test_update(docker):
 
 def test_out_of_memory_is_told(docker):
     c = docker.background("--memory", "16m", "--memory-swap", "16m",
-                          command=("dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"))
+                          # The shim asks for the event once `start` has come back.
+                          command=("sh", "-c", "sleep 2; exec dd if=/dev/zero of=/dev/null bs=64M count=1"))
     assert docker.ok("wait", c).out == "137\n"
     wait_for(lambda: docker.inspect(c, ".State.OOMKilled") == "true", "the engine to have been told")
     docker.remove(c)
