@@ -143,23 +143,37 @@ def probe_binary():
 def remove_probe():
     if _probe:
         _probe.unlink(missing_ok=True)
+    if _template:
+        shutil.rmtree(_template, ignore_errors=True)
+
+
+_template = None
+
+
+def template():
+    """One root file system of busybox (0755; Debian ships it 0744), to be copied: 400 links take Python long."""
+    global _template
+    if _template is None:
+        root = TMP / f"cay-template-{os.getpid()}"
+        for d in ("", "bin", "etc", "proc", "sys", "dev", "tmp", "mnt", "root", "usr", "var"):
+            (root / d).mkdir()
+            (root / d).chmod(0o1777 if d == "tmp" else 0o755)
+        shutil.copyfile(shutil.which("busybox"), root / "bin" / "busybox")
+        (root / "bin" / "busybox").chmod(0o755)
+        for a in applets():
+            if a != "busybox":
+                (root / "bin" / a).symlink_to("busybox")
+        (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n"
+                                             "user:x:1000:1000:user:/tmp:/bin/sh\n")
+        (root / "etc" / "group").write_text("root:x:0:\nuser:x:1000:\n")
+        _template = root
+    return _template
 
 
 def make_root(root, probe=True):
-    """A root file system of busybox, mode 0755 (Debian ships it 0744)."""
-    root.mkdir(parents=True)
-    root.chmod(0o755)
-    for d in ("bin", "etc", "proc", "sys", "dev", "tmp", "mnt", "root", "usr", "var"):
-        (root / d).mkdir(mode=0o755)
-    (root / "tmp").chmod(0o1777)
-    shutil.copyfile(shutil.which("busybox"), root / "bin" / "busybox")
-    (root / "bin" / "busybox").chmod(0o755)
-    for a in applets():
-        if a != "busybox":
-            (root / "bin" / a).symlink_to("busybox")
-    (root / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n"
-                                         "user:x:1000:1000:user:/tmp:/bin/sh\n")
-    (root / "etc" / "group").write_text("root:x:0:\nuser:x:1000:\n")
+    """A root file system of busybox, and of the probe."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", template(), root], check=True, timeout=60)
     if probe:
         shutil.copyfile(probe_binary(), root / "bin" / "probe")
         (root / "bin" / "probe").chmod(0o755)
@@ -495,9 +509,12 @@ def sweep(token):
         if not pids and not our_cgroups(token) and not our_mounts(token):
             break
         time.sleep(0.02)
-    for d in (TMP / token, SHM / token):
-        if not our_mounts(token):
-            subprocess.run(["rm", "-rf", "--one-file-system", str(d)], timeout=60)
+    remove_files(token)
+
+
+def remove_files(token):
+    if not our_mounts(token):
+        subprocess.run(["rm", "-rf", "--one-file-system", str(TMP / token), str(SHM / token)], timeout=60)
 
 
 # ---- terminals ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from apparmor import need_apparmor, parse
 from engine import IMAGE, RUNC, SLOW, Engine, call, limit_of, need_checkpoint, write_archive
 from harness import CAY, need, read, run_pty, wait_for
 
@@ -407,6 +408,16 @@ def test_deleting_twice_is_no_error(containerd):
         assert (r.rc, r.out, r.err) == (0, "", ""), r
     containerd("tasks", "delete", "--force", id)
     containerd.ok("containers", "delete", id)
+
+
+def test_the_default_profile_of_apparmor_confines(containerd):
+    need_apparmor()
+    name = f"{containerd.token}-profile"
+    try:
+        r = containerd.run("cat", "/proc/self/attr/current", options=["--apparmor-default-profile", name])
+        assert (r.rc, r.out) == (0, f"{name} (enforce)\n"), r
+    finally:
+        parse("--remove", f"profile {name} {{ }}")
 
 
 def test_checkpoint_and_restore(containerd):

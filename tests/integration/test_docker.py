@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from apparmor import need_apparmor
 from engine import RUNC, SLOW, Engine, call, limit_of, need_checkpoint, write_archive
 from harness import CAY, CGROUP_ROOT, need, read, run_pty, skip, wait_for
 
@@ -415,6 +416,15 @@ def test_the_calls_are_those_that_docker_is_known_for(docker):
     for part in (" create --bundle ", f" start {c}", " exec --process ", f" update --resources - {c}", f" pause {c}",
                  f" resume {c}", f" delete {c}"):
         assert any(part in x for x in calls), (part, calls)
+
+
+def test_the_default_profile_of_apparmor_confines(docker):
+    need_apparmor()
+    look = "cat /proc/self/attr/current; echo 0 2>/dev/null >/proc/sys/kernel/randomize_va_space || echo refused"
+    c = docker.background(command=("sh", "-c", f"{look}; exec sleep 1000"))
+    assert docker.ok("exec", c, "cat", "/proc/self/attr/current").out == "docker-default (enforce)\n"
+    assert docker.ok("logs", c).out == "docker-default (enforce)\nrefused\n"
+    docker.remove(c)
 
 
 def test_checkpoint_and_restore(docker):

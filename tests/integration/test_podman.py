@@ -14,7 +14,8 @@ import subprocess
 
 import pytest
 
-from engine import limit_of, need_checkpoint
+from apparmor import need_apparmor
+from engine import RUNC, limit_of, need_checkpoint
 from harness import (CAY, CGROUP_ROOT, IS_RUNC, TMP, Bundle, make_root, need, need_root, run, run_pty, skip,
                      wait_for)
 
@@ -88,8 +89,8 @@ IMAGE = "busybox:cay"
 def both(podman, *args, **kw):
     """The same under runc; returns what cay gave after comparing."""
     got = podman.run(*args, **kw)
-    if shutil.which("runc"):
-        want = podman.run(*args, runtime=shutil.which("runc"), **kw)
+    if RUNC:
+        want = podman.run(*args, runtime=RUNC, **kw)
         assert (got.rc, got.out) == (want.rc, want.out), (got, want)
     return got
 
@@ -255,6 +256,13 @@ def test_logs_healthcheck_and_restart(podman, nothing_left):
     podman.ok("rm", "-f", "-t", "0", c)
 
 
+def test_the_default_profile_of_apparmor_confines(podman):
+    need_apparmor()
+    assert re.fullmatch(r"containers-default-[\d.]+ \(enforce\)\n",
+                        podman.run(IMAGE, "cat", "/proc/self/attr/current").out)
+    assert podman.run("--security-opt=apparmor=unconfined", IMAGE, "cat", "/proc/self/attr/current").out == "unconfined\n"
+
+
 def test_checkpoint_and_restore(podman, nothing_left):
     need_checkpoint()
     c = podman.ok("run", "-d", "--network=none", IMAGE, "sh", "-c",
@@ -281,7 +289,7 @@ def test_a_missing_command_gives_127_and_one_that_can_not_run_126(podman):
     for command, status in (("nosuch", 127), ("/no/such", 127), ("/etc/passwd", 126), ("/etc", 126)):
         r = podman.run(IMAGE, command)
         assert r.rc == status, r
-        want = podman.run(IMAGE, command, runtime=shutil.which("runc")) if shutil.which("runc") else r
+        want = podman.run(IMAGE, command, runtime=RUNC) if RUNC else r
         assert r.rc == want.rc, (r, want)
 
 

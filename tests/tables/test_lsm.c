@@ -30,7 +30,8 @@ static void begin(struct fixture *f, bool selinux, bool apparmor)
 {
 	static const char *const dirs[] = { "self", "self/attr", "self/attr/apparmor" };
 	static const char *const files[] = { "self/attr/exec", "self/attr/keycreate",
-					     "self/attr/apparmor/exec" };
+					     "self/attr/current", "self/attr/apparmor/exec",
+					     "self/attr/apparmor/current" };
 
 	*f = (struct fixture){ .root = "/tmp/cay-lsm-XXXXXX",
 			       .host = { .selinux = selinux, .apparmor = apparmor } };
@@ -47,7 +48,8 @@ static void begin(struct fixture *f, bool selinux, bool apparmor)
 static void end(struct fixture *f)
 {
 	static const char *const files[] = { "self/attr/exec", "self/attr/keycreate",
-					     "self/attr/apparmor/exec" };
+					     "self/attr/current", "self/attr/apparmor/exec",
+					     "self/attr/apparmor/current" };
 	static const char *const dirs[] = { "self/attr/apparmor", "self/attr", "self" };
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
@@ -88,6 +90,8 @@ static void opens_early_and_writes_late(void **state)
 {
 	struct oci_process pr = { .selinux_label = S("u:r:t:s0:c1,c2"),
 				  .apparmor_profile = S("prof") };
+	static const enum step_kind kinds[] = { STEP_LABEL_OPEN, STEP_LABEL_OPEN, STEP_LABEL,
+						STEP_LABEL_OPEN, STEP_LABEL,	  STEP_LABEL };
 	struct fixture f;
 
 	(void)state;
@@ -95,14 +99,16 @@ static void opens_early_and_writes_late(void **state)
 	assert_int_equal(lsm_plan_open(&pr, &f.host, &f.plan, &f.e), 0);
 	lsm_plan_label(&pr, &f.host, &f.plan);
 	assert_int_equal(perform(&f), 0);
-	assert_int_equal(f.view.nsteps, 4);
-	for (uint32_t i = 0; i < 4; i++) {
-		assert_int_equal(f.view.steps[i].kind, i < 2 ? STEP_LABEL_OPEN : STEP_LABEL);
-		assert_int_equal(f.view.steps[i].phase, i < 2 ? PHASE_INIT : PHASE_ENTER);
+	assert_int_equal(f.view.nsteps, ARRAY_LEN(kinds));
+	for (uint32_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		assert_int_equal(f.view.steps[i].kind, kinds[i]);
+		assert_int_equal(f.view.steps[i].phase, i < 4 ? PHASE_INIT : PHASE_ENTER);
 	}
 	/* AppArmor has a folder of its own here, SELinux does not. */
 	expect(&f, "self/attr/exec", "u:r:t:s0:c1,c2");
+	expect(&f, "self/attr/current", "");
 	expect(&f, "self/attr/apparmor/exec", "exec prof");
+	expect(&f, "self/attr/apparmor/current", "permprofile prof");
 	end(&f);
 }
 
@@ -114,10 +120,12 @@ static void old_kernels_have_one_attribute_for_all(void **state)
 	(void)state;
 	begin(&f, false, true);
 	assert_int_equal(unlinkat(f.in.proc_fd, "self/attr/apparmor/exec", 0), 0);
+	assert_int_equal(unlinkat(f.in.proc_fd, "self/attr/apparmor/current", 0), 0);
 	assert_int_equal(lsm_plan_open(&pr, &f.host, &f.plan, &f.e), 0);
 	lsm_plan_label(&pr, &f.host, &f.plan);
 	assert_int_equal(perform(&f), 0);
 	expect(&f, "self/attr/exec", "exec prof");
+	expect(&f, "self/attr/current", "permprofile prof");
 	end(&f);
 }
 

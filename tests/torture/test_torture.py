@@ -58,6 +58,7 @@ def bench(tools):
         assert listing(rootfs) == files, "the root file system has changed"
     finally:
         harness.sweep(TOKEN)
+        harness.remove_probe()
         subprocess.run(["sh", "-c", f"rm -rf --one-file-system {harness.SHM}/{TOKEN}*"], timeout=60)
 
 

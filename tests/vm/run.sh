@@ -35,7 +35,8 @@ done
 find "$share/build" -type f -exec strip --strip-debug {} +
 cc -static -O1 -o "$share/build/probe" "$top/tests/integration/probe.c"
 (cd "$top" && tar -c --exclude=__pycache__ --exclude=tests/torture --exclude=tests/fuzz tests) | tar -x -C "$share"
-cp "$top"/tools/{check.py,pytest_report.py} "$share/tools/"
+cp "$top"/tools/*.py "$share/tools/"
+cp -r "$top/docs" "$share/docs"
 
 # Every step costs twenty times as much there: repetition is left to the host.
 guest=(env "CAY_CHECK_SECONDS=$((seconds - 60))" CAY_TEST_SECONDS=180 CAY_TEST_TIMEOUT=60

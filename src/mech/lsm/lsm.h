@@ -33,7 +33,8 @@ void lsm_plan_keys(const struct oci_process *pr, bool before, struct plan *p);
 /**
  * lsm_plan_open - LABEL_OPEN for process.selinuxLabel and apparmorProfile, in PHASE_INIT
  *
- * "" asks for nothing, and neither does the profile "unconfined" without AppArmor.
+ * "" asks for nothing, and neither does the profile "unconfined" without AppArmor. A profile is asked
+ * for as a trial, too, so that one that is not loaded is an error of `create` (aa_change_profile(2)).
  * Return: 0; -EOPNOTSUPP when the host has no such module; -EINVAL for a value with control
  * characters.
  */

@@ -15,6 +15,8 @@ static const char *const selinux_exec[] = { "self/attr/selinux/exec", "self/attr
 static const char *const selinux_keys[] = { "self/attr/selinux/keycreate", "self/attr/keycreate",
 					    NULL };
 static const char *const apparmor_exec[] = { "self/attr/apparmor/exec", "self/attr/exec", NULL };
+static const char *const apparmor_now[] = { "self/attr/apparmor/current", "self/attr/current",
+					    NULL };
 
 static void add_open(enum lsm_kind lsm, const char *const *files, struct plan *p)
 {
@@ -91,6 +93,9 @@ int lsm_plan_open(const struct oci_process *pr, const struct host_facts *h, stru
 			 e);
 		if (r < 0)
 			return r;
+		/* Changes nothing: it fails when the profile is not loaded, before the gate. */
+		add_open(LSM_APPARMOR, apparmor_now, p);
+		add_label(LSM_APPARMOR, PHASE_INIT, "permprofile ", pr->apparmor_profile, p);
 		add_open(LSM_APPARMOR, apparmor_exec, p);
 	}
 	return 0;
