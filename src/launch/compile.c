@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "launch/compile.h"
 
+#include "base/parse.h"
 #include "mech/cgroup/cgroup.h"
 #include "mech/hooks/hooks.h"
 #include "mech/lsm/lsm.h"
@@ -145,6 +146,8 @@ static int root_and_mounts(struct compiler *c, struct err *e)
 		return r;
 	mnt_plan_pivot(c->s, &o, c->p);
 	ns_plan_names(c->s, c->p);
+	if (c->s->root->readonly && c->s->process && !str_eq(c->s->process->cwd, "/"))
+		cred_plan_workdir(c->s->process, &c->cred, c->p);
 	return mnt_plan_late(c->s, c->h, &o, c->p, e);
 }
 

@@ -48,26 +48,6 @@ static int validate_version(const char *v, struct err *e)
 
 /* ---- process ---------------------------------------------------------------------- */
 
-static int validate_capabilities(const struct oci_capabilities *c, struct err *e)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-
-	for (unsigned int set = 0; c && set < OCI_CAPS_COUNT; set++) {
-		for (size_t i = 0; i < c->set[set].count; i++) {
-			const char *name = c->set[set].list[i];
-			const char *rest = str_after(name, "CAP_");
-
-			if (rest && *rest && !rest[strspn(rest, letters)])
-				continue;
-			return err_set(e, EINVAL,
-				       "process.capabilities.%s[%zu] \"%.200s\": must be a name "
-				       "like CAP_KILL",
-				       oci_capset_name(set), i, name);
-		}
-	}
-	return 0;
-}
-
 static int validate_rlimits(const struct oci_process *p, struct err *e)
 {
 	for (size_t i = 0; i < p->rlimits_count; i++) {
@@ -115,9 +95,6 @@ static int validate_process(const struct oci_process *p, struct err *e)
 	if (*p->cwd != '/')
 		return err_set(e, EINVAL, "process.cwd \"%.200s\": must be absolute", p->cwd);
 	r = validate_env("process.env", &p->env, e);
-	if (r < 0)
-		return r;
-	r = validate_capabilities(p->capabilities, e);
 	return r < 0 ? r : validate_rlimits(p, e);
 }
 

@@ -420,6 +420,13 @@ def test_exec_options_set_cwd_env_user_and_groups(cay, sleeper):
     assert sorted(map(int, s["Groups"].split())) == [7, 9]
 
 
+def test_exec_env_replaces_a_variable_of_the_config(cay, sleeper):
+    out = cay.ok("exec", "-e", "PATH=/sbin:/bin", "-e", "TERM=vt100", "-e", "TERM=dumb", sleeper,
+                 "cat", "/proc/self/environ").out
+    env = [x for x in out.split("\0") if x.startswith(("PATH=", "TERM="))]
+    assert sorted(env) == ["PATH=/sbin:/bin", "TERM=dumb"]
+
+
 def test_exec_inherits_the_process_of_the_config(cay, bundle):
     bundle.process["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [5], "umask": 0o27}
     bundle.process["cwd"] = "/tmp"

@@ -121,6 +121,21 @@ def test_makes_a_missing_working_directory(cay, bundle):
     assert cay.out(bundle.args("probe", "cwd")) == "/made/for/me\n"
 
 
+def test_makes_a_missing_working_directory_in_a_readonly_root(cay, bundle):
+    bundle.config["root"]["readonly"] = True
+    bundle.process["cwd"] = "/made/for/me"
+    out = cay.out(bundle.args("sh", "-c", "probe cwd; touch x || echo readonly")).splitlines()
+    assert out == ["/made/for/me", "readonly"]
+
+
+def test_of_two_values_of_a_variable_the_program_gets_the_last(cay, bundle):
+    bundle.process["env"] += ["A=1", "AB=2", "A=3", "TERM=vt100"]
+    env = [x for x in cay.out(bundle.args("cat", "/proc/self/environ")).split("\0") if x]
+    assert sorted(x for x in env if x.startswith("A")) == ["A=3", "AB=2"]
+    assert [x for x in env if x.startswith("TERM=")] == ["TERM=vt100"]
+    assert len({x.partition("=")[0] for x in env}) == len(env)
+
+
 def test_a_root_path_may_be_absolute(cay, bundle):
     bundle.config["root"]["path"] = str(bundle.rootfs)
     assert cay.out(bundle.args("echo", "x")) == "x\n"

@@ -130,12 +130,6 @@ static void checks_process(void **state)
 		  .message = "process.env[1] \"B\": must be NAME=value" },
 		{ .process = "\"env\":[\"=secret\"]",
 		  .message = "process.env[0]: the name before = is empty" },
-		{ .process = "\"capabilities\":{\"ambient\":[\"CAP_KILL\",\"KILL\"]}",
-		  .message = "process.capabilities.ambient[1] \"KILL\": must be a name like "
-			     "CAP_KILL" },
-		{ .process = "\"capabilities\":{\"bounding\":[\"CAP_\"]}",
-		  .message = "process.capabilities.bounding[0] \"CAP_\": must be a name like "
-			     "CAP_KILL" },
 		{ .process = "\"rlimits\":[{\"type\":\"RLIMIT_AS\",\"soft\":2,\"hard\":1}]",
 		  .message = "process.rlimits[0] RLIMIT_AS: soft limit 2 is above hard limit 1" },
 		{ .process = "\"rlimits\":[{\"type\":\"RLIMIT_AS\",\"soft\":1,\"hard\":1},"

@@ -28,6 +28,13 @@ struct cred_context {
  */
 void cred_plan_limits(const struct oci_process *pr, bool lower, struct plan *p);
 
+/**
+ * cred_plan_workdir - WORKDIR: make the working directory and enter it
+ *
+ * cred_plan_prepare does it for good; before a root that is read-only turns so, it is made.
+ */
+void cred_plan_workdir(const struct oci_process *pr, const struct cred_context *c, struct plan *p);
+
 /** cred_plan_prepare - WORKDIR and LOOKUP, last of PHASE_INIT */
 int cred_plan_prepare(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
 		      struct err *e);

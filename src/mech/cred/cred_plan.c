@@ -4,6 +4,7 @@
 #include "base/parse.h"
 
 #include <linux/capability.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 
@@ -100,12 +101,57 @@ static const char *env_value(const struct oci_process *pr, const char *name)
 	return found;
 }
 
+struct env_entry {
+	char *text;
+	size_t at;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct env_entry *x = a, *y = b;
+	size_t n = strcspn(x->text, "="), m = strcspn(y->text, "=");
+	int r = memcmp(x->text, y->text, n < m ? n : m);
+
+	if (r == 0 && n != m)
+		r = n < m ? -1 : 1;
+	return r ? r : x->at < y->at ? -1 : 1;
+}
+
+/*
+ * Of two entries of one name the last is meant, as it is by runc and crun. A program that were
+ * given both would take the first.
+ */
+static int drop_overridden(char **list, size_t *count)
+{
+	AUTO_FREE struct env_entry *all = calloc(*count + 1, sizeof(*all));
+	size_t n = 0;
+
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < *count; i++)
+		all[i] = (struct env_entry){ list[i], i };
+	qsort(all, *count, sizeof(*all), by_name);
+	for (size_t i = 0; i + 1 < *count; i++) {
+		size_t len = strcspn(all[i].text, "=");
+
+		if (strcspn(all[i + 1].text, "=") == len &&
+		    memcmp(all[i].text, all[i + 1].text, len) == 0)
+			list[all[i].at] = NULL;
+	}
+	for (size_t i = 0; i < *count; i++)
+		if (list[i])
+			list[n++] = list[i];
+	*count = n;
+	return 0;
+}
+
 static int plan_env(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
 		    enum phase phase, struct ref *ret, struct err *e)
 {
 	static char home[] = "HOME=";
 	AUTO_BUF struct buf list = { 0 };
 	char *entry = home;
+	size_t count;
 
 	for (size_t i = 0; i < pr->env.count; i++)
 		buf_add(&list, &pr->env.list[i], sizeof(char *));
@@ -113,11 +159,12 @@ static int plan_env(const struct oci_process *pr, const struct cred_context *c, 
 		buf_add(&list, extra, sizeof(char *));
 	if (!env_value(pr, "HOME"))
 		buf_add(&list, &entry, sizeof(char *));
-	if (list.failed)
+	count = list.len / sizeof(char *);
+	if (list.failed || (count && drop_overridden((char **)(void *)list.data, &count) < 0))
 		return err_oom(e);
 	/* No entries at all is an empty list, not an absent one. */
-	*ret = plan_list_n(p, phase, list.len ? (char *const *)(const void *)list.data : &entry,
-			   list.len / sizeof(char *));
+	*ret = plan_list_n(p, phase, count ? (char *const *)(const void *)list.data : &entry,
+			   count);
 	return 0;
 }
 
@@ -145,14 +192,19 @@ static int plan_exec_step(const struct oci_process *pr, const struct cred_contex
 	return r;
 }
 
-int cred_plan_prepare(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
-		      struct err *e)
+void cred_plan_workdir(const struct oci_process *pr, const struct cred_context *c, struct plan *p)
 {
 	if (pr->cwd || !c->partial)
 		plan_add(p, &(struct step){ .kind = STEP_WORKDIR,
 					    .phase = PHASE_INIT,
 					    .u.workdir = { plan_str(p, PHASE_INIT, pr->cwd),
 							   c->make_cwd } });
+}
+
+int cred_plan_prepare(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
+		      struct err *e)
+{
+	cred_plan_workdir(pr, c, p);
 	return plan_exec_step(pr, c, p, PHASE_INIT, STEP_LOOKUP, e);
 }
 
