@@ -16,7 +16,7 @@ import sys
 DOCUMENT = "docs/conformance.md"
 STATES = ("yes", "refused", "differs", "no")
 # Known to the parser of options itself, not to a table.
-BUILT_IN = {"--help", "-h"}
+BUILT_IN = {"--help", "-h", "-?", "--usage", "h"}
 Row = collections.namedtuple("Row", "line names state proof")
 
 

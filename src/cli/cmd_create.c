@@ -7,6 +7,7 @@ int cmd_create(struct cli *c, int argc, char **argv)
 					.cgroup_optional = c->rootless,
 					.cgroup_manager = c->cgroup_manager };
 	const char *level = NULL;
+	bool no_subreaper = false; /* a create adopts nobody anyway */
 	const struct opt opts[] = {
 		{ "bundle", 'b', OPT_STR, &o.bundle, "DIR", "the bundle (default: \".\")" },
 		{ "console-socket", 0, OPT_STR, &o.console_socket, "SOCKET",
@@ -19,6 +20,7 @@ int cmd_create(struct cli *c, int argc, char **argv)
 		  "no pivot_root, for a root on a ramdisk" },
 		{ "no-new-keyring", 0, OPT_FLAG, &o.no_new_keyring, OPT_SHOWN,
 		  "keep the caller's session keyring" },
+		{ "no-subreaper", 0, OPT_FLAG, &no_subreaper, NULL, "" },
 		{ "preserve-fds", 0, OPT_U32, &o.preserve_fds, "N", "pass N fds from 3 on" },
 		{ "log-level", 0, OPT_STR, &level, NULL, "" },
 		{ "timing", 0, OPT_FLAG, &o.timing, OPT_SHOWN, "price each step, on stderr" },

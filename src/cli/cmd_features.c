@@ -25,7 +25,7 @@ static void add_checkpoint(struct oci_features *f, struct oci_pair notes[MAX_NOT
 
 /* Values of these say which systemd properties a unit gets, which file CRIU reads. */
 static const char *const unsafe_annotations[] = { "org.systemd.property.", "org.criu.config",
-						  NULL };
+						  "run.oci.", NULL };
 
 static int fill(struct cli *c, const struct host_facts *h, struct oci_features *f,
 		struct oci_pair notes[MAX_NOTES], struct err *e)

@@ -4,7 +4,7 @@
 #include "oci/defaults.h"
 #include "sys/syscalls.h"
 
-static int write_spec(const char *dir, const struct buf *text, struct err *e)
+static int write_spec(const char *dir, const char *name, const struct buf *text, struct err *e)
 {
 	AUTO_FD int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_FD int fd = -EBADF;
@@ -12,27 +12,28 @@ static int write_spec(const char *dir, const struct buf *text, struct err *e)
 
 	if (dir_fd < 0)
 		return err_sys(e, errno, "bundle \"%s\"", dir);
-	fd = openat(dir_fd, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0 && errno == EEXIST)
-		return err_set(e, EEXIST, "file config.json exists: remove it first");
+		return err_set(e, EEXIST, "file %s exists: remove it first", name);
 	if (fd < 0)
-		return err_sys(e, errno, "create config.json");
+		return err_sys(e, errno, "create %s", name);
 	r = sys_write_all(fd, text->data, text->len);
 	if (r == 0 && close(TAKE_FD(fd)) < 0)
 		r = -errno;
 	if (r < 0) {
-		(void)unlinkat(dir_fd, "config.json", 0);
-		return err_sys(e, r, "write config.json");
+		(void)unlinkat(dir_fd, name, 0);
+		return err_sys(e, r, "write %s", name);
 	}
 	return 0;
 }
 
 int cmd_spec(struct cli *c, int argc, char **argv)
 {
-	const char *bundle = ".";
+	const char *bundle = ".", *file = "config.json";
 	bool rootless = false;
 	const struct opt opts[] = {
 		{ "bundle", 'b', OPT_STR, &bundle, "DIR", "where (default: this directory)" },
+		{ "file", 'f', OPT_STR, &file, "FILE", "in place of config.json, from there" },
 		{ "rootless", 0, OPT_FLAG, &rootless, OPT_SHOWN, "for a user without privilege" },
 		{ .type = OPT_END },
 	};
@@ -46,6 +47,6 @@ int cmd_spec(struct cli *c, int argc, char **argv)
 		return r;
 	r = oci_template_write(&text, rootless, geteuid(), getegid(), &e);
 	if (r == 0)
-		r = write_spec(bundle, &text, &e);
+		r = write_spec(bundle, file, &text, &e);
 	return r < 0 ? cli_fail(c, &e, 1) : 0;
 }

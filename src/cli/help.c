@@ -23,6 +23,8 @@ void help_usage(struct cli *c, struct buf *b)
 
 const struct command *help_find(const char *name)
 {
+	if (str_eq(name, "h")) /* runc's other name for it */
+		name = "help";
 	for (const struct command *k = cli_commands; k->name; k++)
 		if (str_eq(k->name, name))
 			return k;

@@ -41,7 +41,7 @@ struct global_options {
 	bool debug, systemd_cgroup, version;
 };
 
-enum { GLOBAL_OPTIONS = 11 };
+enum { GLOBAL_OPTIONS = 12 };
 
 static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTIONS])
 {
@@ -62,6 +62,7 @@ static void fill_options(struct global_options *g, struct opt opts[GLOBAL_OPTION
 		{ "criu", 0, OPT_STR, &g->criu, "PROGRAM",
 		  "in place of criu, for checkpoint and restore" },
 		{ "version", 'v', OPT_FLAG, &g->version, OPT_SHOWN, "print the version" },
+		{ "version", 'V', OPT_FLAG, &g->version, NULL, "" },
 		{ .type = OPT_END },
 	};
 

@@ -94,6 +94,17 @@ static const struct opt *find(const struct opt *opts, const char *name, size_t l
 	return NULL;
 }
 
+/* The last two are crun's. */
+static bool is_help(const char *name, size_t len)
+{
+	static const char *const words[] = { "help", "h", "usage", "?" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strlen(words[i]) == len && memcmp(words[i], name, len) == 0)
+			return true;
+	return false;
+}
+
 struct parser {
 	char **argv;
 	int argc, next;
@@ -112,7 +123,7 @@ static int take_option(struct parser *p, const char *arg)
 	const struct opt *o = find(p->opts, name, len);
 	char *value = yes;
 
-	if (!o && ((len == 4 && memcmp(name, "help", 4) == 0) || (len == 1 && *name == 'h'))) {
+	if (!o && is_help(name, len)) {
 		p->ret->help = true;
 		return 0;
 	}

@@ -4,6 +4,7 @@
 #include "base/parse.h"
 #include "oci/defaults.h"
 #include "oci/spec.h"
+#include "sys/spawn.h"
 #include "sys/syscalls.h"
 
 #include <seccomp.h>
@@ -95,4 +96,7 @@ void print_version(struct buf *b)
 	buf_str(b, "spec: " OCI_VERSION "\n");
 	if (v)
 		buf_printf(b, "libseccomp: %u.%u.%u\n", v->major, v->minor, v->micro);
+	/* In the words of crun, for who looks there for what a runtime can do. */
+	buf_printf(b, "%s+SELINUX +APPARMOR +CAP +SECCOMP +EBPF +CRIU\n",
+		   spawn_has_libexec("cay-systemd") ? "+SYSTEMD " : "");
 }

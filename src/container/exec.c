@@ -135,6 +135,7 @@ static int compile(struct join *j, struct err *e)
 		.no_new_keyring = j->c.no_new_keyring,
 		.timing = j->o->timing,
 		.setgroups_denied = setgroups_denied(&j->c),
+		.keep_groups = j->spec->ext.keep_groups,
 		.preserve_fds = j->inherit.preserve_fds,
 		.extra_env = j->inherit.env,
 	};

@@ -31,6 +31,7 @@ struct compiler {
 	struct launch_info *info;
 	struct cg_result cg;
 	struct cred_context cred;
+	struct hooks_output hooks;
 };
 
 static void credentials(struct compiler *c)
@@ -41,6 +42,7 @@ static void credentials(struct compiler *c)
 		.userns = oci_namespace(c->s, OCI_NS_USER) != NULL,
 		.setgroups_denied = fresh ? !c->h->admin && ns_maps_only_self(c->s, c->h)
 					  : c->h->setgroups_denied,
+		.keep_groups = c->s->ext.keep_groups,
 		.make_cwd = true,
 		.extra_env = c->o->extra_env,
 	};
@@ -83,7 +85,7 @@ static int hooks(struct compiler *c, enum oci_hook_kind kind, enum phase phase, 
 		return 0;
 	r = oci_state_split(&state, &head, &tail, e);
 	if (r == 0)
-		hooks_plan(c->s, kind, phase, head.data, tail.data, c->p);
+		hooks_plan(c->s, kind, phase, head.data, tail.data, c->hooks, c->p);
 	return r;
 }
 
@@ -207,6 +209,7 @@ static int process(struct compiler *c, struct err *e)
 	if (r < 0)
 		return r;
 	compile_pidfd(c->o->pidfd_socket, "standard", c->p);
+	compile_pidfd(c->s->ext.pidfd_receiver, "standard", c->p);
 	plan_add_num(c->p, PHASE_INIT, STEP_SYNC, PHASE_COMMIT);
 	if (c->o->gate)
 		gate(c);
@@ -262,6 +265,7 @@ int launch_compile(const struct oci_spec *s, const struct host_facts *h,
 	p->keep_fds = 3 + o->preserve_fds;
 	credentials(&c);
 	ret->namespaces = ns_flags(s);
+	c.hooks = hooks_plan_output(s, p);
 	r = compile_rootfs_path(s, o->bundle, ret, e);
 	if (r == 0)
 		r = cgroups(&c, e);

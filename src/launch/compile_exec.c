@@ -10,6 +10,7 @@
 #include "sys/syscalls.h"
 
 #include <linux/sched.h>
+#include <unistd.h>
 
 /*
  * exec: the islander is born among us, turns private there, and joins all namespaces of
@@ -53,6 +54,7 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 {
 	struct cred_context cred = { .userns = o->namespaces & CLONE_NEWUSER,
 				     .setgroups_denied = o->setgroups_denied,
+				     .keep_groups = o->keep_groups,
 				     .extra_env = o->extra_env };
 	const struct oci_process *pr = o->process;
 	const struct oci_state state = { .id = o->id,
@@ -115,6 +117,19 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	return r < 0 ? r : plan_failed(p) ? err_oom(e) : 0;
 }
 
+static int run_step(const struct plan_view *v, const struct step *s, int32_t *slots, struct err *e)
+{
+	int fd;
+
+	if (s->kind != STEP_OPEN_LOG)
+		return hooks_apply(v, s, 0, e);
+	fd = hooks_open_log(v, s, e);
+	if (fd < 0)
+		return fd;
+	slots[s->u.sock.slot] = fd;
+	return 0;
+}
+
 int launch_run_hooks(const struct oci_spec *s, enum oci_hook_kind kind, const char *id,
 		     const char *bundle, const char *status, pid_t pid, struct err *e)
 {
@@ -126,6 +141,8 @@ int launch_run_hooks(const struct oci_spec *s, enum oci_hook_kind kind, const ch
 				   .annotations_count = s->annotations_count };
 	AUTO_BUF struct buf text = { 0 };
 	struct json_out o = { .b = &text };
+	struct hooks_output logs;
+	int32_t slots[2] = { -EBADF, -EBADF };
 	AUTO_PLAN struct plan p;
 	struct plan_view v;
 	int r = 0;
@@ -134,13 +151,14 @@ int launch_run_hooks(const struct oci_spec *s, enum oci_hook_kind kind, const ch
 		return 0;
 	plan_init(&p);
 	oci_state_write(&o, &state);
-	hooks_plan(s, kind, PHASE_HOST, text.data, "", &p);
+	logs = hooks_plan_output(s, &p);
+	hooks_plan(s, kind, PHASE_HOST, text.data, "", logs, &p);
 	if (text.failed || plan_failed(&p))
 		return err_oom(e);
-	r = plan_view_half(&p.host, NULL, 0, &v, e);
+	r = plan_view_half(&p.host, slots, p.slots, &v, e);
 	for (uint32_t i = 0; i < v.nsteps && (r == 0 || kind == OCI_HOOK_POSTSTOP); i++) {
 		struct err own;
-		int failed = hooks_apply(&v, &v.steps[i], 0, &own);
+		int failed = run_step(&v, &v.steps[i], slots, &own);
 
 		/* The first failure is the one to tell. */
 		if (failed < 0 && r == 0) {
@@ -149,5 +167,8 @@ int launch_run_hooks(const struct oci_spec *s, enum oci_hook_kind kind, const ch
 				*e = own;
 		}
 	}
+	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
+		if (slots[i] >= 0)
+			close(slots[i]);
 	return r;
 }

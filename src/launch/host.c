@@ -79,6 +79,8 @@ int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *
 	case STEP_CONNECT:
 		return into_slot(l, s->u.sock.slot,
 				 tty_host_connect(view_str(v, s->u.sock.path), e));
+	case STEP_OPEN_LOG:
+		return into_slot(l, s->u.sock.slot, hooks_open_log(v, s, e));
 	case STEP_LISTEN:
 		return apply_listen(l, s, e);
 	case STEP_CGROUP_MAKE:

@@ -55,6 +55,7 @@ struct launch_exec_options {
 	const char *pidfd_socket;
 	bool no_new_keyring, timing;
 	bool setgroups_denied; /* in the container's user namespace */
+	bool keep_groups;      /* as cred_context */
 	uint32_t preserve_fds;
 	char *const *extra_env;
 };

@@ -2,6 +2,7 @@
 #include "oci/parse.h"
 
 #include "base/parse.h"
+#include "oci/extension.h"
 #include "oci/table.h"
 
 #include <fcntl.h>
@@ -41,6 +42,8 @@ int oci_spec_parse(const char *text, size_t len, struct oci_spec **ret, struct e
 	if (r < 0)
 		return r;
 	r = mend_destinations(s, e);
+	if (r == 0)
+		r = oci_extensions_read(s, e);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);

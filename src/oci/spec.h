@@ -312,6 +312,8 @@ struct oci_seccomp {
 	struct oci_strings architectures; /* "SCMP_ARCH_X86_64" */
 	struct oci_strings flags;	  /* "SECCOMP_FILTER_FLAG_LOG" */
 	char *listener_path, *listener_metadata;
+	char *bpf_data;	   /* run.oci.seccomp_bpf_data: the filter itself, in base64 */
+	bool fail_unknown; /* run.oci.seccomp_fail_unknown_syscall */
 	struct oci_syscall_rule *syscalls;
 	size_t syscalls_count;
 };
@@ -364,6 +366,16 @@ struct oci_linux {
 	struct oci_memory_policy *memory_policy;
 };
 
+/* Of the annotations run.oci.*; see oci/extension.h. NULL, false: not given. */
+struct oci_extensions {
+	bool keep_groups; /* the program keeps the caller's additional groups */
+	bool seccomp_strict;
+	char *hooks_stdout, *hooks_stderr; /* files that what hooks say is appended to */
+	char *mount_context;		   /* "fscontext"…: what mountLabel is given as */
+	char *pidfd_receiver;		   /* socket that gets the first process's pidfd */
+	char *seccomp_receiver, *seccomp_bpf_data;
+};
+
 struct oci_spec {
 	struct arena arena; /* owns all that follows, and nothing else points into it */
 	char *oci_version;
@@ -375,6 +387,7 @@ struct oci_spec {
 	struct oci_hook_list hooks[OCI_HOOK_COUNT];
 	struct oci_pair *annotations;
 	size_t annotations_count;
+	struct oci_extensions ext;
 	struct oci_linux *linux_;   /* NULL: absent; `linux` is a macro in GNU C */
 	const char *other_platform; /* "windows"… when such a section is there */
 };

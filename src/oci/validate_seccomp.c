@@ -127,7 +127,7 @@ static int check_defaults(const struct oci_seccomp *sec, struct err *e)
 
 int oci_validate_seccomp(const struct oci_seccomp *sec, struct err *e)
 {
-	int r = check_defaults(sec, e);
+	int r = sec->bpf_data ? 0 : check_defaults(sec, e);
 
 	if (r < 0)
 		return r;

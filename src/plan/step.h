@@ -45,6 +45,7 @@ enum step_kind {
 	STEP_OPEN_PIDFD,     /* pidfd:  process → slot */
 	STEP_CONNECT,	     /* sock:   console socket → slot */
 	STEP_LISTEN,	     /* sock:   gate socket → slot */
+	STEP_OPEN_LOG,	     /* sock:   file to append to → slot */
 	STEP_CGROUP_MAKE,    /* cgroup */
 	STEP_CGROUP_SET,     /* cgroup: write value to dir/file */
 	STEP_CGROUP_DEVICES, /* cgroup: attach the BPF device program in value */
@@ -237,6 +238,7 @@ struct step {
 			uint32_t timeout_s;    /* 0: none */
 			uint32_t which;	       /* enum oci_hook_kind, for messages */
 			uint32_t index;
+			uint32_t out, err; /* slots of the files that get what it says */
 		} hook;
 		struct {
 			struct ref gids; /* BLOB of uint32_t */

@@ -240,12 +240,15 @@ def test_no_arguments_and_unknown_commands_are_errors(cay):
 
 def test_version_names_the_program_and_the_specification(cay):
     cay_only("such version")
-    for o in ("--version", "-v"):
+    for o in ("--version", "-v", "-V"):
         r = run([cay.program, o])
         assert r.rc == 0
         assert re.match(r"cay version \S+\n", r.out)
         assert "spec: 1.3.0" in r.out.splitlines()
         assert "runc" not in r.out
+        # What crun's line of this form tells is looked for by its test suite.
+        words = next(ln for ln in r.out.splitlines() if ln.startswith("+")).split()
+        assert {"+SECCOMP", "+EBPF", "+CRIU"} <= set(words)
 
 
 @pytest.mark.parametrize("command", ["", "create", "start", "run", "state", "kill", "delete", "list",
@@ -254,6 +257,10 @@ def test_help_is_given_on_stdout(cay, command):
     r = run([cay.program, *([command] if command else []), "--help"])
     assert (r.rc, r.err) == (0, "")
     assert command in r.out
+    if not IS_RUNC:
+        for word in ("-?", "--usage"):
+            assert run([cay.program, *([command] if command else []), word]).out == r.out
+        assert run([cay.program, "h", *([command] if command else [])]).out == r.out
 
 
 def test_features_is_a_document_of_the_specification(cay):
@@ -273,6 +280,23 @@ def test_spec_writes_a_bundle_that_runs(cay, bundle):
     assert cay.out(bundle.args("echo", "x")) == "x\n"
     again = run([cay.program, "spec"], cwd=bundle.path)
     assert again.rc != 0 and "exist" in again.err
+
+
+def test_spec_writes_to_the_file_that_is_named(cay, bundle):
+    cay_only("spec --file")
+    want = run([cay.program, "spec", "-b", bundle.path]) and (bundle.path / "config.json").read_text()
+    assert run([cay.program, "spec", "--bundle", bundle.path, "--file", "other.json"]).rc == 0
+    assert (bundle.path / "other.json").read_text() == want
+    assert run([cay.program, "spec", "-f", cay.dir / "absolute.json"]).rc == 0
+    assert (cay.dir / "absolute.json").read_text() == want
+    again = run([cay.program, "spec", "-b", bundle.path, "-f", "other.json"])
+    assert again.rc != 0 and "other.json exists" in again.err
+    assert run([cay.program, "spec", "-f", "/nowhere/x"]).rc != 0
+
+
+def test_create_takes_no_subreaper_as_crun_does(cay, bundle):
+    cay_only("create --no-subreaper")
+    cay.destroy(cay.create(bundle.args("sleep", "1000"), "--no-subreaper"))
 
 
 # ---- log ------------------------------------------------------------------------------------

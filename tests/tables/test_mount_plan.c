@@ -405,6 +405,24 @@ static void nodes_that_the_host_root_could_change_are_bound_read_only(void **sta
 	}
 }
 
+static void label_is_given_as_the_annotation_says(void **state)
+{
+#define LABELLED(top)                                                                              \
+	"{\"ociVersion\":\"1.0.2\"," top "\"root\":{\"path\":\"rootfs\"},\"mounts\":["             \
+	"{\"destination\":\"/t\",\"type\":\"tmpfs\",\"source\":\"t\"},"                            \
+	"{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}],\"linux\":{"           \
+	"\"mountLabel\":\"u:r:t:s0\",\"namespaces\":[{\"type\":\"mount\"}]}}"
+
+	(void)state;
+	expect(LABELLED(""), mnt_plan_mounts, &root_host, NULL,
+	       "mount tmpfs t /t context=u:r:t:s0\n"
+	       "mount proc proc /proc flags=0x4\n");
+	expect(LABELLED("\"annotations\":{\"run.oci.mount_context_type\":\"fscontext\"},"),
+	       mnt_plan_mounts, &root_host, NULL,
+	       "mount tmpfs t /t fscontext=u:r:t:s0\n"
+	       "mount proc proc /proc flags=0x4\n");
+}
+
 static void refuses_what_can_not_be(void **state)
 {
 	static const struct {
@@ -455,6 +473,7 @@ int main(void)
 		cmocka_unit_test(read_only_waits_where_things_are_still_put),
 		cmocka_unit_test(devices_of_the_configuration_replace_the_defaults),
 		cmocka_unit_test(nodes_that_the_host_root_could_change_are_bound_read_only),
+		cmocka_unit_test(label_is_given_as_the_annotation_says),
 		cmocka_unit_test(refuses_what_can_not_be),
 	};
 

@@ -134,14 +134,18 @@ static void refuses_what_it_does_not_know(void **state)
 
 static void help_is_always_there(void **state)
 {
-	static const char *const list[] = { "-h", NULL };
-	AUTO_ARENA struct arena a = { 0 };
-	struct values v = { 0 };
-	struct opt_args args;
+	static const char *const words[] = { "-h", "--help", "-?", "--usage", "-usage" };
 
 	(void)state;
-	assert_int_equal(parse(&v, list, 0, &a, &args, NULL), 0);
-	assert_true(args.help);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		const char *const list[] = { words[i], NULL };
+		AUTO_ARENA struct arena a = { 0 };
+		struct values v = { 0 };
+		struct opt_args args;
+
+		assert_int_equal(parse(&v, list, 0, &a, &args, NULL), 0);
+		assert_true(args.help);
+	}
 }
 
 /* ---- What exec's options make of the container's process -------------------------------- */

@@ -231,14 +231,14 @@ int cred_plan_enter(const struct oci_process *pr, const struct host_facts *h,
 {
 	bool keep_admin = filtered && !pr->no_new_privileges;
 
-	if (pr->user.additional_gids_count && c->setgroups_denied)
+	if (pr->user.additional_gids_count && c->setgroups_denied && !c->keep_groups)
 		return err_set(
 			e, EINVAL,
 			"process.user.additionalGids: setgroups is denied in this user namespace");
 	plan_add(p, &(struct step){ .kind = STEP_BOUNDING,
 				    .phase = PHASE_ENTER,
 				    .u.caps.bounding = cap_set(pr, OCI_CAPS_BOUNDING, h, c) });
-	if (!c->setgroups_denied) {
+	if (!c->setgroups_denied && !c->keep_groups) {
 		static const uint32_t none[1];
 
 		plan_add(p,

@@ -9,13 +9,24 @@
  * into the error message when it fails; it dies with its time limit and with us.
  */
 
+/* Slots of the files that take what hooks say; SLOT_NONE: the error message does. */
+struct hooks_output {
+	uint32_t out, err;
+};
+
+/** hooks_plan_output - OPEN_LOG for what the annotations name */
+struct hooks_output hooks_plan_output(const struct oci_spec *s, struct plan *p);
+
 /**
  * hooks_plan - HOOK steps of one kind
  * @phase:      whose program runs them
  * @head, @tail: state JSON round the pid
  */
 void hooks_plan(const struct oci_spec *s, enum oci_hook_kind kind, enum phase phase,
-		const char *head, const char *tail, struct plan *p);
+		const char *head, const char *tail, struct hooks_output o, struct plan *p);
+
+/** hooks_open_log - OPEN_LOG: the file, made when missing; Return: fd or a negative code */
+int hooks_open_log(const struct plan_view *v, const struct step *s, struct err *e);
 
 /**
  * hooks_apply - run one hook and wait for it

@@ -36,6 +36,7 @@ struct run {
 
 static void child(const struct plan_view *v, const struct step *s, int in, int out)
 {
+	int log = view_fd(v, s->u.hook.out), err_log = view_fd(v, s->u.hook.err);
 	char *const *envp = view_list(v, s->u.hook.envp);
 	const char *why;
 	sigset_t none;
@@ -43,8 +44,8 @@ static void child(const struct plan_view *v, const struct step *s, int in, int o
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)setsid(); /* so that a time-out reaches what the hook started */
 	sigemptyset(&none);
-	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 ||
-	    dup2(out, 2) < 0)
+	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || dup2(in, 0) < 0 ||
+	    dup2(log < 0 ? out : log, 1) < 0 || dup2(err_log < 0 ? out : err_log, 2) < 0)
 		_exit(127);
 	(void)sys_close_range(3, ~0U, 0);
 	execve(view_str(v, s->u.hook.path), view_list(v, s->u.hook.argv), envp ? envp : environ);

@@ -1,8 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/hooks/hooks.h"
 
+static uint32_t open_log(const char *path, struct plan *p)
+{
+	struct step s = { .kind = STEP_OPEN_LOG, .phase = PHASE_HOST };
+
+	if (!path)
+		return SLOT_NONE;
+	s.u.sock.path = plan_str(p, PHASE_HOST, path);
+	s.u.sock.slot = plan_slot(p);
+	plan_add(p, &s);
+	return s.u.sock.slot;
+}
+
+struct hooks_output hooks_plan_output(const struct oci_spec *s, struct plan *p)
+{
+	size_t hooks = 0;
+
+	for (unsigned int kind = 0; kind < OCI_HOOK_COUNT; kind++)
+		hooks += s->hooks[kind].hooks_count;
+	if (hooks == 0)
+		return (struct hooks_output){ SLOT_NONE, SLOT_NONE };
+	return (struct hooks_output){ open_log(s->ext.hooks_stdout, p),
+				      open_log(s->ext.hooks_stderr, p) };
+}
+
 void hooks_plan(const struct oci_spec *s, enum oci_hook_kind kind, enum phase phase,
-		const char *head, const char *tail, struct plan *p)
+		const char *head, const char *tail, struct hooks_output o, struct plan *p)
 {
 	const struct oci_hook_list *l = &s->hooks[kind];
 
@@ -23,6 +47,8 @@ void hooks_plan(const struct oci_spec *s, enum oci_hook_kind kind, enum phase ph
 					    .timeout_s = k->timeout_s.set ? (uint32_t)k->timeout_s.v
 									  : 0,
 					    .which = (uint32_t)kind,
-					    .index = (uint32_t)i } });
+					    .index = (uint32_t)i,
+					    .out = o.out,
+					    .err = o.err } });
 	}
 }

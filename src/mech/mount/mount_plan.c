@@ -210,6 +210,7 @@ static struct ref data_list(struct mnt_job *j, bool ro)
 {
 	struct mnt_opts *o = &j->opts;
 	const char *label = j->spec->linux_ ? j->spec->linux_->mount_label : NULL;
+	const char *how = j->spec->ext.mount_context;
 	bool labelled = label && *label && !str_eq(j->m->type, "proc") &&
 			!str_eq(j->m->type, "sysfs") && !str_eq(j->m->type, "mqueue") &&
 			!o->remount;
@@ -222,7 +223,7 @@ static struct ref data_list(struct mnt_job *j, bool ro)
 		return none;
 	all = calloc(n + 2, sizeof(*all));
 	if (labelled)
-		buf_printf(&b, "context=%s", label);
+		buf_printf(&b, "%s=%s", how ? how : "context", label);
 	if (!all || b.failed) {
 		j->p->island.pool.failed = true;
 	} else {

@@ -27,7 +27,7 @@ enum { SEC_MAX_INSNS = 4096 /* BPF_MAXINSNS */, SEC_KEY_SIZE = 65 };
  * @ret_skipped: how many names this libseccomp does not know; may be NULL
  * @e:           names the JSON path
  *
- * Unknown system calls are skipped and a rule that says what the default says is left out, as
+ * Unknown system calls are skipped (refused with @sc->fail_unknown) and a rule that says what the default says is left out, as
  * in runc. Calls newer than any that the profile names (for an architecture it lists) fail with
  * ENOSYS instead of a default errno, so that libraries fall back to an older call; also as in
  * runc. Pure but for a memfd.

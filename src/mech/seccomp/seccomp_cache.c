@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/seccomp/seccomp.h"
 
+#include "mech/seccomp/seccomp_names.h"
+
 #include "sys/syscalls.h"
 
 #include <fcntl.h>
@@ -102,6 +104,9 @@ int sec_key(const struct oci_seccomp *sc, char ret[SEC_KEY_SIZE])
 	buf_printf(&b, "%zu{", sc->syscalls_count);
 	for (size_t i = 0; i < sc->syscalls_count; i++)
 		put_rule(&b, &sc->syscalls[i]);
+	/* What was compiled with names left out must not serve who wants none left out. */
+	if (sc->fail_unknown)
+		buf_str(&b, "strict;");
 	if (b.failed)
 		return -ENOMEM;
 	digest(b.data, b.len, sum);
@@ -242,6 +247,8 @@ int sec_filter(const struct oci_seccomp *sc, const char *cache_dir, struct buf *
 
 	if (ret_hit)
 		*ret_hit = false;
+	if (sc->bpf_data)
+		return sec_raw(sc->bpf_data, ret, e);
 	if (!cache_dir)
 		return sec_compile(sc, ret, NULL, e);
 	if (sec_key(sc, key) < 0)

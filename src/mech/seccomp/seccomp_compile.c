@@ -144,6 +144,11 @@ static int add_rule(scmp_filter_ctx ctx, const struct oci_seccomp *sc, size_t i,
 				"linux.seccomp.syscalls[%zu]: SCMP_ACT_NOTIFY cannot be used for "
 				"the write syscall",
 				i);
+		if (nr == __NR_SCMP_ERROR && sc->fail_unknown)
+			return err_set(e, EINVAL,
+				       "linux.seccomp.syscalls[%zu].names[%zu] \"%.64s\": no such "
+				       "system call (run.oci.seccomp_fail_unknown_syscall)",
+				       i, k, rule->names.list[k]);
 		if (nr == __NR_SCMP_ERROR) {
 			++*skipped;
 			continue;
