@@ -129,7 +129,9 @@ class Server:
         if pid:
             return pid
         try:
-            os.read(self.go[0], 1)
+            os.close(self.go[1])
+            if not os.read(self.go[0], 1):
+                os._exit(99)  # nobody is left to be restored for
             if "stdout" in told:
                 # What the container's stdout was, it is again.
                 os.dup2([fd for key, fd in o["inherit_fd"] if key == told["stdout"]][0], 1)
@@ -182,6 +184,8 @@ class Server:
 
     def serve(self):
         data = dict(fields(self.sock.recv(65536)))
+        if not data:
+            raise ConnectionError
         kind = TYPES[data[1]]
         o = options(data.get(2, b""))
         if "record" in told:
@@ -202,4 +206,8 @@ class Server:
 
 if len(sys.argv) != 3 or sys.argv[1] != "swrk":
     sys.exit("fake criu: swrk FD")
-Server(int(sys.argv[2])).serve()
+server = Server(int(sys.argv[2]))
+try:
+    server.serve()
+except ConnectionError:
+    sys.exit(1)  # whoever asked is gone

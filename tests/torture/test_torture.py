@@ -87,8 +87,8 @@ def report(kind, verdicts, seconds):
         row[2] += bool(v.problems)
     print(f"\ntorture {kind}: every {STRIDE[kind]}. point, {seconds:.0f} s")
     for (op, variant), (tried, failed, bad) in sorted(rows.items()):
-        print(f"  {op:7} {variant:5} {tried:6} points tried, {failed:6} made it fail, leaks or faults: {bad}")
-    print(f"  total         {sum(r[0] for r in rows.values()):6} points tried, leaks or faults: "
+        print(f"  {op:10} {variant:5} {tried:6} points tried, {failed:6} made it fail, leaks or faults: {bad}")
+    print(f"  total            {sum(r[0] for r in rows.values()):6} points tried, leaks or faults: "
           f"{sum(r[2] for r in rows.values())}")
 
 

@@ -156,6 +156,11 @@ class Lab:
             c = config(variant, self)
             c["root"]["path"] = str(rootfs)
             (d / "config.json").write_text(json.dumps(c))
+        # No interpreter of somebody's own, and nothing it would read first: it is started twice a point.
+        self.criu = self.dir / "criu"
+        text = (HERE.parent / "integration" / "fake_criu.py").read_text().partition("\n")[2]
+        self.criu.write_text("#!/usr/bin/python3 -IS\n" + text)
+        self.criu.chmod(0o755)
         c = config("host", self)
         c["process"]["args"] = ["/bin/busybox", "sleep", "100000"]
         c["root"]["path"] = str(rootfs)
@@ -232,7 +237,9 @@ class Lab:
         return [f"file {p.name}" for p in self.dir.iterdir() if "pid" in p.name]
 
     def cgroups(self, id):
-        return [f"cgroup {h.name}/{id}" for h in CGROUPS.iterdir() if (h / id).exists()]
+        """Below the root of a hierarchy, or below the cgroup we are in."""
+        places = {*CGROUPS.iterdir(), *harness.cgroup_dirs_of("self").values()}
+        return [f"cgroup {(h / id).relative_to(CGROUPS)}" for h in places if (h / id).exists()]
 
     def mounts(self):
         return [f"mount {ln.split()[4]}" for ln in harness.our_mounts(self.token)]
@@ -520,9 +527,56 @@ class Exec(Operation):
         return [f"left: {x}" for x in left]
 
 
-OPERATIONS = {"create": Create, "run": Run, "start": Start, "delete": Delete, "kill9": Kill9, "exec": Exec}
+class Checkpoint(Kill9):
+    """Of a running container; the criu that freezes it is the one of the integration tests."""
+
+    def run(self, point, id):
+        shutil.rmtree(self.lab.dir / "images", ignore_errors=True)
+        return self.lab.tortured(point, ["--criu", self.lab.criu, "checkpoint", "--image-path", "images", id])
+
+    def failed(self, point, id):
+        status = self.lab.state(id).get("status")
+        return [] if status in (None, "running", "stopped") else [f"a failed checkpoint left it {status}"]
+
+
+class Restore(Operation):
+    def prepare(self, point):
+        lab = self.lab
+        if not (lab.dir / "kept").exists():
+            id = lab.new_id()
+            for args in (["run", "-d", "-b", lab.dir / "home", id],
+                         ["--criu", lab.criu, "checkpoint", "--image-path", "kept", id]):
+                d = lab.call(*args)
+                if d.rc != 0:
+                    raise LookupError(f"{args}: {d}")
+        return lab.new_id()
+
+    def run(self, point, id):
+        return self.lab.tortured(point, ["--criu", self.lab.criu, "restore", "-d", "--image-path", "kept", "--pid-file",
+                                         "pid", "-b", self.lab.dir / "home", id])
+
+    def failed(self, point, id):
+        return [f"left by the failed command itself: {x}" for x in self.lab.leaks(id, 2)]
+
+    def intact(self, point, id, d):
+        """What was restored is in its cgroups, and they are what the configuration says."""
+        s = self.lab.state(id)
+        (self.lab.dir / "pid").unlink(missing_ok=True)
+        problems = [] if s.get("status") == "running" else [f"restored, but {s.get('status')}"]
+        dirs = harness.cgroup_dirs_of(s["pid"]) if not problems else {}
+        for controller, file, want in (("pids", "pids.max", "50"), ("cpu", "cpu.shares", "512"),
+                                       ("memory", "memory.limit_in_bytes", str(64 << 20))):
+            where = dirs.get(controller)
+            if where and (where.name != id or harness.read(where / file).decode().strip() != want):
+                problems.append(f"restored, but {where}/{file} is {harness.read(where / file)}")
+        return problems
+
+
+OPERATIONS = {"create": Create, "run": Run, "start": Start, "delete": Delete, "kill9": Kill9,
+              "checkpoint": Checkpoint, "restore": Restore, "exec": Exec}
 VARIANTS = {"create": ("host", "user", "tty"), "run": ("host", "user"), "start": ("host", "user"),
-            "delete": ("host",), "kill9": ("host",), "exec": ("host",)}
+            "delete": ("host",), "kill9": ("host",), "checkpoint": ("host",), "restore": ("host",),
+            "exec": ("host",)}  # the last: what it enters lives on
 
 
 # ---- one point ------------------------------------------------------------------------------
@@ -643,7 +697,8 @@ def measure(lab):
                 else:
                     seen = []
                     op.same = lambda text, where=None, seen=seen: seen.append(text) or []
-                    assert not op.intact(point, id, d), d
+                    problems = op.intact(point, id, d)
+                    assert not problems, (point, problems, d)
                     if seen:
                         lab.base[(name, variant)] = seen[0]
                 left = op.after(point, id)
@@ -668,7 +723,7 @@ def points_of(counts, kinds):
             out += [Point(op, variant, "kill", role, i + 1, "") for role in "pi" for i in range(len(c[role]))]
         if "alloc" in kinds:
             out += [Point(op, variant, "alloc", "p", i + 1, f) for i in range(c.get("alloc", 0)) for f in ("", "+")]
-        if "step" in kinds and op in ("create", "run", "exec", "start"):
+        if "step" in kinds and op in ("create", "run", "exec", "start", "restore"):
             if op != "start":
                 out += [Point(op, variant, "step", "HOST", i + 1, "") for i in range(c["host"])]
                 out.append(Point(op, variant, "step", "CLONE", 1, ""))
