@@ -180,8 +180,8 @@ void log_write(const struct log *l, enum log_level level, const char *msg)
 		return;
 	}
 	buf_str(&plain, "cay: ");
-	if (level == LOG_LEVEL_WARNING)
-		buf_str(&plain, "warning: ");
+	if (level != LOG_LEVEL_ERROR)
+		buf_printf(&plain, "%s: ", level_name(level));
 	print_escaped(&plain, msg);
 	buf_str(&plain, "\n");
 	if (!plain.failed)

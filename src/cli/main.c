@@ -136,6 +136,23 @@ static int apply_options(struct cli *c, const struct global_options *g, struct e
 	return r;
 }
 
+/* Arguments may hold secrets (exec --env), so they are not told. */
+static int run_command(struct cli *c, const struct opt_args *args)
+{
+	uint64_t begun = sys_now_ns();
+	char text[160];
+	int r;
+
+	(void)snprintf(text, sizeof(text), "%s: begins as process %d of user %u", c->command->name,
+		       getpid(), geteuid());
+	log_write(&c->log, LOG_LEVEL_DEBUG, text);
+	r = c->command->run(c, (int)args->count, args->list);
+	(void)snprintf(text, sizeof(text), "%s: ends with status %d after %llu us",
+		       c->command->name, r, (unsigned long long)(sys_now_ns() - begun) / 1000);
+	log_write(&c->log, LOG_LEVEL_DEBUG, text);
+	return r;
+}
+
 static int dispatch(struct cli *c, const struct global_options *g, const struct opt_args *args)
 {
 	AUTO_BUF struct buf out = { 0 };
@@ -154,7 +171,7 @@ static int dispatch(struct cli *c, const struct global_options *g, const struct 
 		(void)err_set(&e, EINVAL, "no command \"%s\": see cay --help", args->list[0]);
 		return cli_fail(c, &e, 1);
 	}
-	return c->command->run(c, (int)args->count, args->list);
+	return run_command(c, args);
 }
 
 /* Whoever starts us without stdio must not get our files in its place. */

@@ -135,6 +135,23 @@ def test_a_hook_that_takes_too_long_is_killed(cay, bundle, kind):
     assert r.rc != 0, r
 
 
+@pytest.mark.parametrize("kind", HOOKS[4:])
+def test_a_late_hook_that_takes_too_long_is_killed(cay, bundle, kind):
+    """poststart: an error that stops the container. poststop: it is gone all the same, with a warning."""
+    cay_only("poststart in start")
+    log = hooked(cay, bundle)
+    bundle.hook(kind, f"echo $$ >{log}/pid; exec sleep 1000", timeout=1,
+                env=[f"PATH={os.environ['PATH']}", f"T={cay.token}"])
+    id = cay.create(bundle.args("sleep", "1000"))
+    r = cay("start", id)
+    assert (r.rc != 0) == (kind == "poststart"), r
+    if kind == "poststart":
+        assert "poststart" in cay.error_line(r) and cay.status(id) == "stopped"
+    r = cay.ok("delete", "--force", id)
+    assert ("poststop" in r.err) == (kind == "poststop")
+    assert not os.path.exists(f"/proc/{int((log / 'pid').read_text())}")
+
+
 def test_a_hook_that_reads_nothing_does_not_block(cay, bundle):
     bundle.config["annotations"] = {f"k{i}": "x" * 1000 for i in range(200)}
     for k in HOOKS:

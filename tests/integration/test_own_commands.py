@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""plan, doctor and --timing: what cay has and no other runtime; and the rarer options of create and run."""
+"""plan and doctor: what cay has and no other runtime. Options of create, run and exec are in test_options.py."""
 import json
 import os
 import re
@@ -66,29 +66,6 @@ def test_plan_names_what_is_wrong(cay, bundle):
     cay.fails("plan", "-b", bundle.path)
 
 
-@pytest.mark.parametrize("command", ["run", "create", "exec"])
-def test_timing_prices_each_step_in_microseconds(cay, bundle, command):
-    bundle.args("sleep", "1000") if command == "exec" else bundle.args("true")
-    bundle.write()
-    id = cay.id()
-    if command == "exec":
-        cay.start(bundle, id=id)
-        r = cay.ok("exec", "--timing", id, "true")
-    elif command == "create":
-        p = cay.popen("create", "--timing", "-b", bundle.path, id, stdin=subprocess.DEVNULL,
-                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        err = harness.read_fd(p.stderr.fileno(), until="total")
-        assert p.wait(harness.TIMEOUT) == 0
-        r = harness.Result(0, "", err, [])
-    else:
-        r = cay.ok("run", "--timing", "-b", bundle.path, id)
-    prices = re.findall(r"^ *([0-9]+\.[0-9]) us +(host|clone|init|commit|enter)", r.err + r.out, re.M)
-    assert len(prices) > 5
-    assert "total" in r.err + r.out
-    if command != "run":
-        cay.destroy(id)
-
-
 def test_doctor_says_what_this_host_can_do(cay, program):
     r = cay.ok("doctor")
     assert re.search(r"^(ok|limited|missing) +kernel +Linux [0-9]", r.out, re.M)
@@ -98,16 +75,6 @@ def test_doctor_says_what_this_host_can_do(cay, program):
         assert word in text
     plain = as_nobody([program, "doctor"], env={"PATH": os.environ["PATH"]})
     assert "newuidmap" in plain.stdout
-
-
-def test_create_and_run_take_no_pivot_and_no_new_keyring(cay, bundle):
-    bundle.args("probe", "keyring").write()
-    own = cay.out(bundle, "--no-new-keyring").strip()
-    assert own == subprocess.run([harness.probe_binary(), "keyring"], capture_output=True, text=True,
-                                 timeout=harness.TIMEOUT).stdout.strip()
-    assert cay.out(bundle).strip() != own
-    bundle.sh("ls /proc/self/root >/dev/null && echo inside").write()
-    assert cay.out(bundle, "--no-pivot").strip() == "inside"
 
 
 def test_run_writes_the_pid_file(cay, bundle, tmp_path):

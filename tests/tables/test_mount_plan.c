@@ -423,6 +423,31 @@ static void label_is_given_as_the_annotation_says(void **state)
 	       "mount proc proc /proc flags=0x4\n");
 }
 
+/* Binds keep the label of what they show; proc, sysfs and mqueue take none as an option. */
+static void a_mount_label_is_an_option_of_each_new_file_system(void **state)
+{
+	const char *json = SPEC(
+		"{\"destination\":\"/t\",\"type\":\"tmpfs\",\"options\":[\"size=1k\"]},"
+		"{\"destination\":\"/p\",\"type\":\"devpts\"},"
+		"{\"destination\":\"/q\",\"type\":\"mqueue\"},"
+		"{\"destination\":\"/proc\",\"type\":\"proc\"},"
+		"{\"destination\":\"/sys\",\"type\":\"sysfs\"},"
+		"{\"destination\":\"/b\",\"source\":\"/b\",\"options\":[\"bind\"]},"
+		"{\"destination\":\"/t\",\"type\":\"tmpfs\",\"options\":[\"remount\",\"size=2k\"]}",
+		"],\"mountLabel\":\"a:b:c:s0:c1,c2\"");
+
+	(void)state;
+	expect(json, mnt_plan_mounts, &root_host, NULL,
+	       "open-tree /b slot=0 prop=0x80000\n"
+	       "mount tmpfs - /t size=1k,context=a:b:c:s0:c1,c2\n"
+	       "mount devpts - /p context=a:b:c:s0:c1,c2\n"
+	       "mount mqueue - /q\n"
+	       "mount proc - /proc flags=0x4\n"
+	       "mount sysfs - /sys flags=0x4\n"
+	       "bind - /b /b slot=0\n"
+	       "remount - - /t size=2k flags=0x8\n");
+}
+
 static void refuses_what_can_not_be(void **state)
 {
 	static const struct {
@@ -474,6 +499,7 @@ int main(void)
 		cmocka_unit_test(devices_of_the_configuration_replace_the_defaults),
 		cmocka_unit_test(nodes_that_the_host_root_could_change_are_bound_read_only),
 		cmocka_unit_test(label_is_given_as_the_annotation_says),
+		cmocka_unit_test(a_mount_label_is_an_option_of_each_new_file_system),
 		cmocka_unit_test(refuses_what_can_not_be),
 	};
 
