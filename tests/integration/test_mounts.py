@@ -323,6 +323,49 @@ def test_an_idmapped_mount_shows_the_containers_own_ids_in_a_user_namespace(cay,
     assert (src / "new").stat().st_uid == 0
 
 
+def test_ids_of_a_mount_can_stand_in_its_option_as_with_crun(cay, bundle):
+    cay_only("idmapped mounts")
+    src = cay.dir / "src"
+    (src / "sub").mkdir(parents=True)
+    for name, id in ("f", 0), ("g", 1000), ("h", 5):
+        (src / name).touch()
+        os.chown(src / name, id, id)
+    bundle.mount("/mnt", type="bind", source=str(src),
+                 options=["bind", "idmap=uids=0-5000-2#1000-6000-1;gids=0-7000-1001"])
+    out = cay.out(bundle.sh("stat -c '%u:%g' /mnt/f /mnt/g /mnt/h"))
+    assert out.split() == ["5000:7000", "6000:8000", "65534:7005"]
+
+
+def test_ids_in_the_option_can_be_those_of_the_container(cay, bundle):
+    cay_only("idmapped mounts")
+    src = cay.dir / "src"
+    src.mkdir()
+    (src / "f").touch()
+    os.chown(src / "f", 1, 1)
+    in_user_namespace(bundle)
+    bundle.mount("/mnt", type="bind", source=str(src),
+                 options=["rbind", "ridmap=uids=@0-0-1#@1-20-1;gids=@0-0-100"])
+    out = cay.out(bundle.sh("stat -c '%u:%g' /mnt/f; touch /mnt/new"))
+    assert out.split() == ["20:1"]
+    assert (src / "new").stat().st_uid == 0
+
+
+@pytest.mark.parametrize("option,why", [
+    ("idmap=", "give both"), ("idmap=uids=0-1-1", "give both"), ("idmap=gids=0-1-1", "give both"),
+    ("idmap=uids=;gids=0-1-1", "FILE-HOST-SIZE"), ("idmap=uids=0-1;gids=0-1-1", "FILE-HOST-SIZE"),
+    ("idmap=uids=0-1-1-1;gids=0-1-1", "FILE-HOST-SIZE"), ("idmap=uids=0-1-0;gids=0-1-1", "FILE-HOST-SIZE"),
+    ("idmap=uids=0-1-x;gids=0-1-1", "FILE-HOST-SIZE"), ("idmap=uids=0-1-1#;gids=0-1-1", "FILE-HOST-SIZE"),
+    ("idmap=uids=0-1-4294967296;gids=0-1-1", "FILE-HOST-SIZE"),
+    ("idmap=uids=@0-0-1;gids=0-1-1", "does not lie in one mapping"),
+    ("idmap=uids=0-1-1;uids=0-1-1;gids=0-1-1", "twice"), ("idmap=pids=0-1-1", "not uids= or gids="),
+])
+def test_a_bad_idmap_option_is_refused(cay, bundle, option, why):
+    cay_only("idmapped mounts")
+    bundle.mount("/mnt", type="bind", source=str(cay.dir), options=["bind", option])
+    r = cay.run(bundle.args("true"))
+    assert r.rc != 0 and 'mounts[6]: option "idmap"' in r.err and why in r.err, r
+
+
 def test_cgroups_are_mounted_readonly_and_only_their_own_part(cay, bundle):
     bundle.namespace("cgroup")
     bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup",

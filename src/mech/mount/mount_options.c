@@ -222,6 +222,20 @@ static void apply_row(const struct opt_row *row, char *option, struct mnt_opts *
 	}
 }
 
+/* crun's form of the two: the ids themselves stand behind it. */
+static bool apply_idmap(const char *option, struct mnt_opts *o)
+{
+	bool recursive = option[0] == 'r';
+	const char *ids = str_after(option + recursive, "idmap=");
+
+	if (!ids)
+		return false;
+	o->idmap = true;
+	o->ridmap = recursive;
+	o->idmap_ids = ids;
+	return true;
+}
+
 int mnt_opts_parse(const struct oci_strings *strings, struct mnt_opts *ret, struct err *e)
 {
 	struct mnt_opts o = { 0 };
@@ -234,6 +248,8 @@ int mnt_opts_parse(const struct oci_strings *strings, struct mnt_opts *ret, stru
 
 		if (row)
 			apply_row(row, strings->list[i], &o);
+		else if (apply_idmap(strings->list[i], &o))
+			continue;
 		else if (strings->list[i][0] != '\0')
 			add_data(&o, strings->list[i]);
 	}

@@ -18,6 +18,7 @@ struct mnt_opts {
 	uint32_t flags;			    /* enum mount_flag */
 	bool bind, remount;
 	bool idmap, ridmap;
+	const char *idmap_ids; /* "uids=…;gids=…" behind "idmap="; NULL: not given */
 	char **data; /* super-block and file-system options, NULL-terminated; strings borrowed */
 	size_t data_count;
 };

@@ -91,43 +91,6 @@ struct step mnt_job_step(const struct mnt_job *j, enum step_kind kind, const cha
 	return s;
 }
 
-static struct ref map_text(struct plan *p, const struct oci_id_map *maps, size_t n)
-{
-	struct ref none = { 0, 0 }, r;
-	struct buf b = { 0 };
-
-	if (n == 0)
-		return none;
-	for (size_t i = 0; i < n; i++)
-		buf_printf(&b, "%u %u %u\n", maps[i].container_id, maps[i].host_id, maps[i].size);
-	if (b.failed)
-		p->host.pool.failed = true;
-	r = plan_str(p, PHASE_HOST, b.failed ? NULL : b.data);
-	buf_done(&b);
-	return r;
-}
-
-static bool wants_idmap(const struct mnt_job *j)
-{
-	return j->opts.idmap || j->m->uid_mappings_count || j->m->gid_mappings_count;
-}
-
-static void fill_idmap(const struct mnt_job *j, struct step *s)
-{
-	const struct oci_linux *l = j->spec->linux_;
-
-	if (!wants_idmap(j))
-		return;
-	s->u.tree.idmap_recursive = j->opts.ridmap;
-	if (j->m->uid_mappings_count) {
-		s->u.tree.uid_map = map_text(j->p, j->m->uid_mappings, j->m->uid_mappings_count);
-		s->u.tree.gid_map = map_text(j->p, j->m->gid_mappings, j->m->gid_mappings_count);
-	} else {
-		s->u.tree.uid_map = map_text(j->p, l->uid_mappings, l->uid_mappings_count);
-		s->u.tree.gid_map = map_text(j->p, l->gid_mappings, l->gid_mappings_count);
-	}
-}
-
 uint32_t mnt_add_tree(const struct mnt_job *j, const char *path)
 {
 	struct step s = { .kind = STEP_OPEN_TREE, .phase = PHASE_HOST, .origin = j->index };
@@ -139,26 +102,9 @@ uint32_t mnt_add_tree(const struct mnt_job *j, const char *path)
 	s.u.tree.nofollow = !!(j->opts.flags & (MOUNT_SRC_NOFOLLOW | MOUNT_COPY_SYMLINK));
 	/* The clone is a peer of the host's mount; as a child of a shared "/" it stays one. */
 	s.u.tree.propagation = base == MS_SHARED ? 0 : base;
-	fill_idmap(j, &s);
+	mnt_idmap_fill(j, &s);
 	plan_add(j->p, &s);
 	return s.u.tree.slot;
-}
-
-static int check_idmap(const struct mnt_job *j, struct err *e)
-{
-	const struct oci_linux *l = j->spec->linux_;
-
-	if (!wants_idmap(j))
-		return 0;
-	if (!mnt_is_bind(j->m, &j->opts))
-		return err_set(e, EINVAL, "id-mapping: only bind mounts can be id-mapped");
-	if (!j->m->uid_mappings_count != !j->m->gid_mappings_count)
-		return err_set(e, EINVAL, "uidMappings and gidMappings: give both or neither");
-	if (!j->m->uid_mappings_count && (!l || !l->uid_mappings_count || !l->gid_mappings_count))
-		return err_set(e, EINVAL, "option \"idmap\": needs uidMappings here or in linux");
-	if (!mnt_planner_opens(j->h))
-		return err_set(e, EPERM, "id-mapped mounts need root on the host");
-	return 0;
 }
 
 static int source_path(const struct mnt_job *j, char *ret, size_t size, struct err *e)
@@ -296,7 +242,7 @@ static int plan_job(struct mnt_job *j, struct err *e)
 		return err_set(e, r, "destination: too long");
 	r = check_target(j, e);
 	if (r == 0)
-		r = check_idmap(j, e);
+		r = mnt_idmap_check(j, e);
 	if (r < 0)
 		return r;
 	if (j->opts.remount)

@@ -29,6 +29,12 @@ struct step mnt_job_step(const struct mnt_job *j, enum step_kind kind, const cha
 /** mnt_add_tree - OPEN_TREE of a host path for a later step; Return: the slot */
 uint32_t mnt_add_tree(const struct mnt_job *j, const char *path);
 
+/** mnt_idmap_check - refuse an id-mapping that can't be; Return: 0, -EINVAL, -EPERM, -ENOMEM */
+int mnt_idmap_check(const struct mnt_job *j, struct err *e);
+
+/** mnt_idmap_fill - the maps of OPEN_TREE @s, when the entry is id-mapped; checked before */
+void mnt_idmap_fill(const struct mnt_job *j, struct step *s);
+
 /** mnt_plan_cgroup - steps of a mount of type "cgroup" */
 int mnt_plan_cgroup(struct mnt_job *j, struct err *e);
 
