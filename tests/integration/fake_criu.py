@@ -98,6 +98,8 @@ class Server:
         else:
             socket.send_fds(self.sock, [m], [fd])
         answer = dict(fields(self.sock.recv(65536)))
+        if not answer:
+            raise ConnectionError
         return answer.get(3) == 1
 
     def log(self, o, text):
