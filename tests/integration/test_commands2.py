@@ -716,6 +716,22 @@ def test_each_option_of_runc_is_known(cay):
         assert {n for t in theirs for n in t if n} - ours - {"help", "h"} == set(), k["name"]
 
 
+def test_each_option_of_crun_is_known(cay):
+    """As above; with every command, crun has --help, --usage and -?, too."""
+    need("crun")
+    d = tables(cay)
+    seen = 0
+    for k in [{**d, "name": ""}, *d["commands"]]:
+        r = run(["crun", *([k["name"]] if k["name"] else []), "--help"])
+        if r.rc != 0 or not r.out.startswith("Usage:"):
+            continue
+        ours = {n for o in k["options"] for n in (o["name"], o.get("letter"))}
+        theirs = re.findall(r"^  +(?:-(\w), )?--([a-z][\w-]*)", r.out, re.M)
+        assert {n for t in theirs for n in t if n} - ours - {"help", "usage", "V"} == set(), k["name"]
+        seen += len(theirs)
+    assert seen > 50
+
+
 def test_manual_pages_name_every_option(cay, tmp_path):
     d = tables(cay)
     generated(tmp_path, "man", cay.program, REPO / "docs" / "man")

@@ -188,6 +188,8 @@ static void exec_amends_the_process(void **state)
 				      .gids_count = 2,
 				      .user = "5",
 				      .cwd = "/tmp",
+				      .apparmor = "one",
+				      .process_label = "a:b:c:s0",
 				      .no_new_privs = true };
 	AUTO_ARENA struct arena a = { 0 };
 	struct oci_process b = base(), *p = NULL;
@@ -196,6 +198,8 @@ static void exec_amends_the_process(void **state)
 	assert_int_equal(exec_process(&o, &b, &a, &p, NULL), 0);
 	assert_false(p->terminal);
 	assert_true(p->no_new_privileges);
+	assert_string_equal(p->apparmor_profile, "one");
+	assert_string_equal(p->selinux_label, "a:b:c:s0");
 	assert_int_equal(p->user.uid, 5);
 	assert_int_equal(p->user.gid, 20);
 	assert_int_equal(p->user.additional_gids_count, 3);
