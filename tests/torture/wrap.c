@@ -6,12 +6,14 @@
  *	CAY_TORTURE_HOST=N	the Nth step of the planner (HOST, MAP, HOOKS, COMMIT), as run
  *	CAY_TORTURE_CLONE=1	the clone
  *	CAY_TORTURE_ISLAND=N	the Nth step of the islander: the plan gets one there that it refuses
+ *	CAY_TORTURE_KILL=PHASE:WHO	SIGKILL to the planner or the islander behind the first step of the phase
  *	CAY_TORTURE_REPORT=FILE	gets "alloc N", "host N", "island N": how many there were; and
  *				"gate N": which of the islander's steps it is
  */
 #include "launch/host.h"
 #include "launch/islander.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,19 +103,46 @@ void *realloc(void *p, size_t n)
 	return no_memory() ? NULL : __libc_realloc(p, n);
 }
 
+static void kill_in(const char *phase, pid_t islander)
+{
+	const char *s = getenv("CAY_TORTURE_KILL");
+	size_t n = strlen(phase);
+
+	if (!s || strncmp(s, phase, n) != 0 || s[n] != ':')
+		return;
+	if (strcmp(s + n, ":planner") == 0)
+		raise(SIGKILL);
+	else if (islander > 0)
+		kill(islander, SIGKILL);
+}
+
+static int apply(struct launch *l, struct island *in, uint32_t index, struct err *e)
+{
+	const struct step *s = &l->host.steps[index];
+	int r = __real_host_apply(l, in, index, e);
+
+	if (index == 0 || s[-1].phase != s->phase)
+		kill_in(phase_name(s->phase), in->pid);
+	return r;
+}
+
 int __wrap_host_apply(struct launch *l, struct island *in, uint32_t index, struct err *e)
 {
 	if (++hosts == number("CAY_TORTURE_HOST"))
 		return err_set(e, EIO, "torture: step \"%s\" fails",
 			       step_describe(l->host.steps[index].kind)->name);
-	return __real_host_apply(l, in, index, e);
+	return apply(l, in, index, e);
 }
 
 pid_t __wrap_islander_clone(const struct islander_birth *b, int *ret_pidfd, struct err *e)
 {
+	pid_t pid;
+
 	if (number("CAY_TORTURE_CLONE"))
 		return err_set(e, EIO, "torture: step \"clone\" fails");
-	return __real_islander_clone(b, ret_pidfd, e);
+	pid = __real_islander_clone(b, ret_pidfd, e);
+	kill_in("clone", pid);
+	return pid;
 }
 
 int __wrap_plan_encode(const struct plan *p, const int32_t *slots, int32_t sock, struct buf *ret,
