@@ -80,6 +80,26 @@ def test_a_user_namespace_is_joined_by_path(cay, bundle):
     cay.destroy(host)
 
 
+@pytest.mark.parametrize("way", ["new", "joined"])
+def test_clocks_are_offset_in_a_user_namespace(cay, bundle, way):
+    """The file of the offsets belongs to the host's root as soon as a process has changed its ids."""
+    cay_only("time namespaces")
+    in_user_namespace(bundle)
+    guest = bundle
+    if way == "joined":
+        host = cay.start(bundle.args("sleep", "1000"))
+        guest = cay.bundle("guest")
+        guest.namespace("user", f"/proc/{cay.pid(host)}/ns/user")
+    guest.namespace("time")
+    guest.linux["timeOffsets"] = {"monotonic": {"secs": 1000}, "boottime": {"secs": 2000, "nanosecs": 7}}
+    out = cay.out(guest.sh("cat /proc/self/timens_offsets; readlink /proc/self/ns/time; cat /proc/self/uid_map"))
+    lines = [ln.split() for ln in out.splitlines()]
+    assert lines[:2] == [["monotonic", "1000", "0"], ["boottime", "2000", "7"]]
+    assert lines[2] != [os.readlink("/proc/self/ns/time")] and lines[3] == ["0", "100000", "65536"]
+    if way == "joined":
+        cay.destroy(host)
+
+
 def test_a_pod_shares_network_ipc_uts_and_pid(cay, bundle):
     bundle.config["hostname"] = "pod"
     sandbox = cay.start(bundle.args("sleep", "1000"))

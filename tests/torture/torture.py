@@ -100,7 +100,7 @@ def config(variant, lab):
     host = {"path": str(lab.rootfs / "bin" / "busybox"), "args": ["busybox", "true"]}
     c["hooks"] = {"prestart": [host], "createRuntime": [host], "createContainer": [host],
                   "startContainer": [true], "poststart": [host], "poststop": [host]}
-    if variant == "host":
+    if variant in ("host", "user"):
         linux["namespaces"].append({"type": "time"})
         linux["timeOffsets"] = {"monotonic": {"secs": 1000, "nanosecs": 0}}
     if variant in ("user", "tty"):

@@ -155,33 +155,44 @@ static void plan_fast(const struct ns_sets *sets, bool new_user, struct plan *p)
 }
 
 /*
+ * The time namespace belongs to the user namespace that we are in by then. Its offsets can only be set
+ * before anybody lives in it, and only before we change our ids: the file belongs to whoever we are,
+ * but to the host's root once a change of ids has made us a process that can't be dumped.
+ */
+static void plan_time(const struct oci_spec *s, const struct ns_sets *sets, struct plan *p)
+{
+	plan_unshare(p, sets->fresh & CLONE_NEWTIME);
+	if (s->linux_->time_offsets_count && (sets->fresh & CLONE_NEWTIME))
+		plan_add(p, &(struct step){ .kind = STEP_TIME_OFFSETS,
+					    .phase = PHASE_INIT,
+					    .u.str.text = time_text(s, p) });
+}
+
+/*
  * The islander is born among us and moves step by step: a joined user namespace must be
  * entered before the others are made, so that it owns them; joined ones belong to us, so
- * they must be entered before a new user namespace takes the right to do so away; time
- * offsets can only be set before anybody lives in the namespace.
+ * they must be entered before a new user namespace takes the right to do so away.
  */
 static void plan_slow(const struct oci_spec *s, const struct ns_sets *sets, struct plan *p)
 {
-	uint64_t late = sets->fresh & ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWCGROUP);
+	uint64_t late = sets->fresh & ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWTIME | CLONE_NEWCGROUP);
 
 	if (sets->fresh & CLONE_NEWUSER) {
 		plan_joins(sets, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWCGROUP), p);
 		plan_unshare(p, CLONE_NEWUSER);
+		plan_time(s, sets, p);
 		plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
 		plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
 		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
 	} else {
 		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
 		plan_joins(sets, CLONE_NEWUSER, p);
+		plan_time(s, sets, p);
 		if (sets->joined & CLONE_NEWUSER)
 			plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
 		plan_joins(sets, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWCGROUP), p);
 	}
 	plan_unshare(p, late);
-	if (s->linux_->time_offsets_count && (sets->fresh & CLONE_NEWTIME))
-		plan_add(p, &(struct step){ .kind = STEP_TIME_OFFSETS,
-					    .phase = PHASE_INIT,
-					    .u.str.text = time_text(s, p) });
 	if ((sets->fresh | sets->joined) & (CLONE_NEWPID | CLONE_NEWTIME))
 		plan_add_none(p, PHASE_INIT, STEP_FORK);
 }
