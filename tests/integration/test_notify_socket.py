@@ -334,3 +334,33 @@ def test_the_state_says_nothing_of_it(cay, bundle, manager):
     stored = json.loads((cay.root / id / "config.json").read_text())
     assert stored == bundle.config
     cay.destroy(id)
+
+
+# ---- the real manager -----------------------------------------------------------------------
+
+@pytest.mark.parametrize("options,main", [(["-d"], "program"), ([], "runtime")], ids=["detached", "foreground"])
+def test_a_service_of_systemd_is_active_once_its_container_is_ready(cay, bundle, options, main):
+    if not os.path.isdir("/run/systemd/system"):
+        harness.skip("a running systemd")
+    bundle.sh("while [ ! -e /go ]; do sleep 0.1; done; probe notify READY=1; exec sleep 1000").write()
+    id, unit = cay.id(), f"{cay.token}.service"
+
+    def property_of(name):
+        return harness.run(["systemctl", "show", "--value", "-p", name, unit]).out.strip()
+
+    p = subprocess.Popen(["systemd-run", "--quiet", f"--unit={unit}", "--service-type=notify",
+                          *cay.argv("run", *options, "-b", bundle.path, id)])
+    cay.started.append(p)
+    wait_for(lambda: cay("state", id).rc == 0 and cay.status(id) == "running", "the program to run")
+    assert property_of("ActiveState") == "activating" and p.poll() is None
+    (bundle.rootfs / "go").touch()
+    assert p.wait(harness.TIMEOUT) == 0
+    assert property_of("ActiveState") == "active"
+    leader = int(property_of("MainPID"))
+    if main == "program":
+        assert leader == cay.pid(id)
+    else:
+        assert harness.read(f"/proc/{leader}/comm").strip() == b"cay" and cay.pid(id) != leader
+    cay.ok("delete", "--force", id)
+    wait_for(lambda: property_of("ActiveState") in ("inactive", "failed"), "the service to end")
+    harness.run(["systemctl", "reset-failed", unit])
