@@ -32,6 +32,7 @@ BUILD = pathlib.Path(harness.CAY).resolve().parent
 TOOLS = BUILD / "tests" / "torture"
 PR_SET_CHILD_SUBREAPER = 36
 POINT_SECONDS = 60
+TOKEN = f"cayz{os.getpid()}"
 CGROUPS = pathlib.Path("/sys/fs/cgroup")
 ERRNOS = {"ENOMEM": errno.ENOMEM, "EPERM": errno.EPERM, "EINTR": errno.EINTR}
 
@@ -114,6 +115,13 @@ def config(variant, lab):
         p["terminal"] = True
         p["consoleSize"] = {"height": 20, "width": 70}
         del c["hooks"]
+    if variant == "much":  # what the others have not, for the table of system calls
+        p["scheduler"] = {"policy": "SCHED_BATCH", "nice": 3}
+        p["ioPriority"] = {"class": "IOPRIO_CLASS_BE", "priority": 3}
+        linux["personality"] = {"domain": "LINUX"}
+        linux["memoryPolicy"] = {"mode": "MPOL_DEFAULT", "nodes": ""}
+        linux["seccomp"]["syscalls"].append({"names": ["acct"], "action": "SCMP_ACT_KILL_THREAD"})
+        c["root"]["readonly"] = True
     return c
 
 
@@ -150,7 +158,7 @@ class Lab:
         self.base = {}
         self.listener = None
         self.cay = harness.CAY
-        for variant in ("host", "user", "tty"):
+        for variant in ("host", "user", "tty", "much"):
             d = self.dir / variant
             d.mkdir()
             c = config(variant, self)
