@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check_conformance.py ROOT CAY: hold docs/conformance.md to the source, the tests and the program.
+"""check_conformance.py ROOT CAY: hold docs/conformance.md to the source, the tests and the program, and
+docs/threat-model.md to the attack tests.
 
 Every test it names exists; every field of src/oci/tables.c and every command and option of CAY has a row;
 no row says yes of what CAY does not have, or no of what it has. One line a finding, `file:line: what`;
@@ -14,6 +15,7 @@ import subprocess
 import sys
 
 DOCUMENT = "docs/conformance.md"
+THREATS = "docs/threat-model.md"
 STATES = ("yes", "refused", "differs", "no")
 # Known to the parser of options itself, not to a table.
 BUILT_IN = {"--help", "-h", "-?", "--usage", "h"}
@@ -147,19 +149,38 @@ def check_commands(cay, doc):
     return count
 
 
+def check_threats(root, doc):
+    """Each test it names exists, and each attack test has its row."""
+    named = []
+    for n, line in enumerate((root / THREATS).read_text(encoding="utf-8").splitlines(), 1):
+        tests = re.findall(r"`([\w.]+)::(\w+)`", line)
+        named += [f"{f}::{t}" for f, t in tests]
+        if line.startswith("| ") and not line.startswith("| attack") and not tests:
+            doc.findings.append(f"{THREATS}:{n}: no test")
+        doc.findings += [f"{THREATS}:{n}: no such test: {f}::{t}" for f, t in tests
+                         if not (root / "tests/attack" / f).exists() or not has_test(root / "tests/attack" / f, t)]
+    for path in sorted((root / "tests/attack").glob("test_*.py")):
+        for t in re.findall(r"^def (test_\w+)\(", path.read_text(encoding="utf-8"), re.M):
+            if f"{path.name}::{t}" not in named:
+                doc.findings.append(f"{THREATS}:1: no row for {path.name}::{t}")
+    return len(named)
+
+
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     doc = Document(root / DOCUMENT)
     check_tests(root, doc)
     fields = check_fields(root, doc)
     options = check_commands(sys.argv[2], doc)
+    attacks = check_threats(root, doc)
     for text in sorted(doc.findings, key=lambda t: int(t.split(":")[1])):
         print(text)
     for title, rows in (("fields", doc.fields), ("all", doc.rows())):
         n = collections.Counter(r.state for r in rows for _ in r.names)
         untested = sum(len(r.names) for r in rows if r.proof == "untested")
         print(f"{title}: " + ", ".join(f"{n[s]} {s}" for s in STATES) + f"; {untested} untested")
-    print(f"conformance: {fields} fields, {options} options, {len(doc.tests)} tests named, {len(doc.findings)} findings")
+    print(f"conformance: {fields} fields, {options} options, {len(doc.tests)} tests named, {attacks} attacks, "
+          f"{len(doc.findings)} findings")
     sys.exit(1 if doc.findings or not doc.fields or not doc.commands else 0)
 
 
