@@ -126,6 +126,7 @@ static int before_pivot(struct compiler *c, struct err *e)
 static int root_and_mounts(struct compiler *c, struct err *e)
 {
 	struct mnt_options o = { .bundle = c->o->bundle,
+				 .state_dir = c->o->state_dir,
 				 .no_pivot = c->o->no_pivot,
 				 .kcore = c->h->kcore,
 				 .cgroups = c->cg.views,

@@ -72,6 +72,8 @@ int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *
 	switch (s->kind) {
 	case STEP_OPEN_TREE:
 		return into_slot(l, s->u.tree.slot, mnt_host_apply(v, s, e));
+	case STEP_OPEN_NODE:
+		return into_slot(l, s->u.node.slot, mnt_host_node(v, s, e));
 	case STEP_OPEN_NS:
 		return into_slot(l, s->u.ns.slot, ns_host_open(v, s, e));
 	case STEP_OPEN_PIDFD:

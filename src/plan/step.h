@@ -41,6 +41,7 @@ enum step_kind {
 	STEP_NONE,
 	/* PHASE_HOST */
 	STEP_OPEN_TREE,	     /* tree:   path → detached mount tree in slot */
+	STEP_OPEN_NODE,	     /* node:   device node as a detached mount → slot */
 	STEP_OPEN_NS,	     /* ns:     namespace file → slot */
 	STEP_OPEN_PIDFD,     /* pidfd:  process → slot */
 	STEP_CONNECT,	     /* sock:   console socket → slot */
@@ -147,6 +148,13 @@ struct step {
 			uint32_t propagation; /* MS_*, set on the whole clone; 0: keep */
 		} tree;
 		struct {
+			struct ref
+				path; /* the host's node of that name, when it is the same device */
+			struct ref dir; /* else one is made in there, the name of its own */
+			uint32_t mode, major, minor, uid, gid; /* ids of the host */
+			uint32_t slot;
+		} node;
+		struct {
 			struct ref path;
 			uint32_t type; /* CLONE_NEW* */
 			uint32_t slot;
@@ -217,6 +225,7 @@ struct step {
 			uint32_t mode; /* S_IFCHR, S_IFBLK or S_IFIFO and permissions */
 			uint32_t major, minor, uid, gid;
 			uint32_t bind; /* the host's node of the same path; 2: read-only, 0: mknod */
+			uint32_t slot; /* of what is bound instead; SLOT_NONE: none */
 		} device;
 		struct {
 			uint32_t slot; /* console socket; SLOT_NONE: send to the planner */

@@ -93,6 +93,25 @@ def test_devices_of_the_config_are_made(cay, bundle):
                                 "7:3 600 0:0 block special file", "0:0 620 0:0 fifo"]
 
 
+@pytest.mark.parametrize("host_id", [0, 100000])
+def test_devices_that_the_host_lacks_are_made_for_a_user_namespace_too(cay, bundle, host_id):
+    cay_only("devices of a user namespace that the host lacks")
+    bundle.namespace("user")
+    maps = [{"containerID": 0, "hostID": host_id, "size": 65536}]
+    bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = maps
+    bundle.linux["devices"] = [
+        {"path": "/dev/own-null", "type": "c", "major": 1, "minor": 3, "fileMode": 0o646, "uid": 7, "gid": 8},
+        {"path": "/dev/deep/er/block", "type": "b", "major": 7, "minor": 3, "fileMode": 0o600}]
+    id = cay.start(bundle.sh("stat -c '%t:%T %a %u:%g' /dev/own-null /dev/deep/er/block > /tmp/x; sleep 1000"))
+    out = cay.ok("exec", id, "sh", "-c", "cat /tmp/x; echo x > /dev/own-null && echo written").out
+    assert out.splitlines() == ["1:3 646 7:8", "7:3 600 0:0", "written"]
+    state = cay.root / id
+    assert sorted(p.name for p in state.glob("node*")) == ["node.0", "node.1"]
+    assert state.stat().st_mode & 0o77 == 0
+    cay.destroy(id)
+    assert not state.exists()
+
+
 def test_the_device_list_is_enforced(cay, bundle):
     bundle.linux["devices"] = [
         {"path": "/dev/msg", "type": "c", "major": 1, "minor": 11, "fileMode": 0o666},

@@ -52,3 +52,12 @@ int mnt_apply(struct island *in, const struct step *s, struct err *e);
  * Return: fd, caller closes; or a negative errno.
  */
 int mnt_host_apply(const struct plan_view *v, const struct step *s, struct err *e);
+
+/**
+ * mnt_host_node - STEP_OPEN_NODE: a device node, the host's or made for the purpose
+ *
+ * What is made lies in the directory of the step for as long as that lives.
+ * Context: planner, privileged, single-threaded.
+ * Return: fd, caller closes; or a negative errno.
+ */
+int mnt_host_node(const struct plan_view *v, const struct step *s, struct err *e);

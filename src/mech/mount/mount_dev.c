@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/mount/mount_internal.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -57,11 +58,22 @@ static int open_leaf(int dir, const char *leaf)
 	return sys_openat2(dir, leaf, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH);
 }
 
-/* The host's node, known by type and number, over a file in the root. */
-static int bind_node(int dir, const char *leaf, const struct step *s, const char *path,
-		     struct err *e)
+/* From the planner, where it could open it; else by the right of whoever we are. */
+static int open_node(const struct island *in, const struct step *s, const char *path)
 {
-	AUTO_FD int tree = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE);
+	int fd = view_fd(in->plan, s->u.device.slot);
+
+	if (fd < 0)
+		return sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE);
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The host's node, known by type and number, over a file in the root. */
+static int bind_node(const struct island *in, int dir, const char *leaf, const struct step *s,
+		     const char *path, struct err *e)
+{
+	AUTO_FD int tree = open_node(in, s, path);
 	AUTO_FD int target = -EBADF;
 	struct stat st;
 	int r;
@@ -120,10 +132,10 @@ int mnt_apply_device(struct island *in, const struct step *s, struct err *e)
 	if (r < 0)
 		return err_sys(e, r, "device \"%s\": open its directory", path);
 	if (s->u.device.bind && (s->u.device.mode & S_IFMT) != S_IFIFO)
-		return bind_node(dir, leaf, s, path, e);
+		return bind_node(in, dir, leaf, s, path, e);
 	r = make_node(dir, leaf, s);
 	if (r == -EPERM)
-		return bind_node(dir, leaf, s, path, e);
+		return bind_node(in, dir, leaf, s, path, e);
 	if (r < 0 && r != -EEXIST)
 		return err_sys(e, r, "device \"%s\": make it", path);
 	return check_node(dir, leaf, s, r == 0, path, e);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/mount/mount_internal.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 /* A child that holds a new user namespace until its end of @hold closes. */
@@ -110,6 +113,54 @@ static int clone_tree(const struct plan_view *v, const struct step *s, struct er
 		return err_sys(e, r, "set propagation of \"%s\"", path);
 	r = map_ids(v, s, tree, e);
 	return r < 0 ? r : TAKE_FD(tree);
+}
+
+/* Its name stays, since nothing without one can be mounted, and goes with the directory. */
+static int make_node(const char *dir, const struct step *s)
+{
+	char name[32];
+	AUTO_FD int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_FD int tree = -EBADF;
+	mode_t old;
+	int r;
+
+	if (dir_fd < 0)
+		return -errno;
+	(void)snprintf(name, sizeof(name), "node.%u", s->origin);
+	old = umask(0);
+	r = mknodat(dir_fd, name, s->u.node.mode, makedev(s->u.node.major, s->u.node.minor));
+	r = r < 0 ? -errno : 0;
+	umask(old);
+	if (r < 0)
+		return r;
+	if (fchownat(dir_fd, name, s->u.node.uid, s->u.node.gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	tree = sys_open_tree(dir_fd, name, OPEN_TREE_CLONE | AT_SYMLINK_NOFOLLOW);
+	if (tree < 0)
+		return tree;
+	/* State directories are on file systems without devices. */
+	r = mnt_attr(tree, false, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NODEV, 0);
+	if (r == 0)
+		r = mnt_attr(tree, false, 0, 0, MS_PRIVATE);
+	return r < 0 ? r : TAKE_FD(tree);
+}
+
+int mnt_host_node(const struct plan_view *v, const struct step *s, struct err *e)
+{
+	const char *path = view_str(v, s->u.node.path), *dir = view_str(v, s->u.node.dir);
+	AUTO_FD int tree = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE);
+	int r = tree;
+
+	if (tree >= 0 &&
+	    mnt_is_device(tree, s->u.node.mode & S_IFMT, s->u.node.major, s->u.node.minor))
+		return TAKE_FD(tree);
+	if (dir)
+		r = make_node(dir, s);
+	else if (tree >= 0)
+		r = -ENODEV;
+	return r < 0 ? err_sys(e, r, "linux.devices[%u] \"%s\": make %u:%u", s->origin, path,
+			       s->u.node.major, s->u.node.minor)
+		     : r;
 }
 
 int mnt_host_apply(const struct plan_view *v, const struct step *s, struct err *e)

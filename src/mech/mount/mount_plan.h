@@ -21,7 +21,8 @@
  * mnt_plan does all of it, for callers with nothing to put between.
  */
 struct mnt_options {
-	const char *bundle; /* absolute: what relative paths of root and binds start from */
+	const char *bundle;    /* absolute: what relative paths of root and binds start from */
+	const char *state_dir; /* where a device node may be made; NULL: nowhere */
 	bool no_pivot;
 	bool kcore; /* the host has /proc/kcore, so /dev/core is linked to it */
 	const struct cgroup_view *cgroups; /* for mounts of type "cgroup"; borrowed */

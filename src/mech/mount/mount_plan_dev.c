@@ -99,6 +99,7 @@ static void add_defaults(const struct oci_spec *spec, struct plan *p, uint32_t b
 		s.u.device.major = defaults[i].major;
 		s.u.device.minor = defaults[i].minor;
 		s.u.device.bind = bind;
+		s.u.device.slot = SLOT_NONE;
 		plan_add(p, &s);
 	}
 }
@@ -121,9 +122,46 @@ static int device_type(const struct oci_device *d, uint32_t *ret, struct err *e)
 	return err_set(e, EINVAL, "type: must be c, u, b or p");
 }
 
-static int add_device(const struct oci_device *d, uint32_t index, struct plan *p, uint32_t bind,
-		      struct err *e)
+static bool host_id(const struct oci_id_map *maps, size_t n, uint32_t id, uint32_t *ret)
 {
+	for (size_t i = 0; i < n; i++)
+		if (id >= maps[i].container_id && id - maps[i].container_id < maps[i].size) {
+			*ret = maps[i].host_id + (id - maps[i].container_id);
+			return true;
+		}
+	return false;
+}
+
+/*
+ * The host may have no node by that name. A planner with the right to makes one then, which the
+ * islander could not; whose it is can be said only where the ids are mapped here.
+ */
+static void open_node(const struct oci_spec *spec, const struct host_facts *h,
+		      const struct mnt_options *o, const char *path, struct plan *p,
+		      struct step *device)
+{
+	struct step s = { .kind = STEP_OPEN_NODE, .phase = PHASE_HOST, .origin = device->origin };
+	const struct oci_linux *l = spec->linux_;
+
+	device->u.device.slot = SLOT_NONE;
+	if (!device->u.device.bind || (device->u.device.mode & S_IFMT) == S_IFIFO ||
+	    !mnt_planner_opens(h) ||
+	    !host_id(l->uid_mappings, l->uid_mappings_count, device->u.device.uid, &s.u.node.uid) ||
+	    !host_id(l->gid_mappings, l->gid_mappings_count, device->u.device.gid, &s.u.node.gid))
+		return;
+	s.u.node.path = plan_str(p, PHASE_HOST, path);
+	s.u.node.dir = plan_str(p, PHASE_HOST, o->state_dir);
+	s.u.node.mode = device->u.device.mode;
+	s.u.node.major = device->u.device.major;
+	s.u.node.minor = device->u.device.minor;
+	s.u.node.slot = device->u.device.slot = plan_slot(p);
+	plan_add(p, &s);
+}
+
+static int add_device(const struct oci_spec *spec, uint32_t index, const struct host_facts *h,
+		      const struct mnt_options *o, struct plan *p, struct err *e)
+{
+	const struct oci_device *d = &spec->linux_->devices[index];
 	struct step s = { .kind = STEP_DEVICE, .phase = PHASE_INIT, .origin = index };
 	char path[PATH_MAX];
 	uint32_t type = 0;
@@ -145,7 +183,8 @@ static int add_device(const struct oci_device *d, uint32_t index, struct plan *p
 	}
 	s.u.device.uid = d->uid.set ? d->uid.v : 0;
 	s.u.device.gid = d->gid.set ? d->gid.v : 0;
-	s.u.device.bind = bind;
+	s.u.device.bind = bind_mode(spec, h);
+	open_node(spec, h, o, path, p, &s);
 	plan_add(p, &s);
 	return 0;
 }
@@ -162,7 +201,7 @@ int mnt_plan_devices(const struct oci_spec *spec, const struct host_facts *h,
 		return r;
 	add_defaults(spec, p, bind);
 	for (size_t i = 0; l && i < l->devices_count; i++) {
-		r = add_device(&l->devices[i], (uint32_t)i, p, bind, e);
+		r = add_device(spec, (uint32_t)i, h, o, p, e);
 		if (r < 0)
 			return err_wrap(e, "linux.devices[%zu]", i);
 	}
