@@ -86,6 +86,7 @@ static inline int device(struct fx *f, const char *path, unsigned int major, uns
 	AUTO_PLAN struct plan p;
 
 	plan_init(&p);
+	s.u.device.slot = SLOT_NONE;
 	s.u.device.path = plan_str(&p, PHASE_INIT, path);
 	s.u.device.mode = S_IFCHR | 0666;
 	s.u.device.major = major;

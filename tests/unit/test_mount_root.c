@@ -237,6 +237,7 @@ static void plan_island(struct plan *p, const struct fx *f, uint32_t root, uint3
 	s.u.mount.attr_set = MOUNT_ATTR_RDONLY;
 	plan_add(p, &s);
 	s = (struct step){ .kind = STEP_DEVICE, .phase = PHASE_INIT };
+	s.u.device.slot = SLOT_NONE;
 	s.u.device.path = plan_str(p, PHASE_INIT, "/dev/null");
 	s.u.device.mode = S_IFCHR | 0666;
 	s.u.device.major = 1;
