@@ -89,6 +89,7 @@ void print_version(struct buf *b);
 int cmd_create(struct cli *c, int argc, char **argv);
 int cmd_run(struct cli *c, int argc, char **argv);
 int cmd_start(struct cli *c, int argc, char **argv);
+int cmd_warm(struct cli *c, int argc, char **argv);
 int cmd_state(struct cli *c, int argc, char **argv);
 int cmd_kill(struct cli *c, int argc, char **argv);
 int cmd_delete(struct cli *c, int argc, char **argv);

@@ -11,6 +11,8 @@
 const struct command cli_commands[] = {
 	{ "create", cmd_create, "[options] ID", "create a container, its program waits" },
 	{ "start", cmd_start, "ID", "let the program of a created container run" },
+	{ "warm", cmd_warm, "[options] up | take NAME | ls | down NAME",
+	  "keep containers waiting, and run programs in them at once" },
 	{ "run", cmd_run, "[options] ID", "create a container and run it" },
 	{ "state", cmd_state, "ID", "print the state of a container as JSON" },
 	{ "kill", cmd_kill, "[options] ID [SIGNAL]", "send a signal (default: TERM)" },

@@ -63,6 +63,23 @@ static int load_config(struct birth *b, struct err *e)
 	return r < 0 ? err_wrap(e, "%s", name) : 0;
 }
 
+static int own_cgroup(struct birth *b, struct err *e)
+{
+	struct oci_linux *l = b->spec->linux_;
+	const char *last;
+
+	if (!b->o->keeper || !l || !l->cgroups_path || !*l->cgroups_path)
+		return 0;
+	last = strrchr(l->cgroups_path, ':');
+	if (b->o->cgroup_manager == CG_SYSTEMD && last)
+		l->cgroups_path = arena_printf(&b->spec->arena, "%.*s:%s",
+					       (int)(last - l->cgroups_path), l->cgroups_path,
+					       b->o->id);
+	else
+		l->cgroups_path = arena_printf(&b->spec->arena, "%s.%s", l->cgroups_path, b->o->id);
+	return l->cgroups_path ? 0 : err_oom(e);
+}
+
 static int check_terminal(const struct birth *b, struct err *e)
 {
 	bool detach = !b->o->run || b->o->detach;
@@ -106,6 +123,8 @@ int birth_load(struct birth *b, struct err *e)
 {
 	int r = birth_config(b, e);
 
+	if (r == 0)
+		r = own_cgroup(b, e);
 	if (r == 0)
 		r = check_terminal(b, e);
 	if (r == 0)
@@ -175,6 +194,9 @@ int birth_state(struct birth *b, struct err *e)
 	c->creator = getpid();
 	if (sys_start_time(c->creator, &c->creator_start, NULL) < 0)
 		c->creator = 0;
+	c->keeper = b->o->keeper;
+	if (c->keeper && sys_start_time(c->keeper, &c->keeper_start, NULL) < 0)
+		return err_set(e, ESRCH, "process %d, which keeps it, is gone", c->keeper);
 	c->own_pid_ns = oci_namespace_is_new(b->spec, OCI_NS_PID);
 	c->poststart = b->spec->hooks[OCI_HOOK_POSTSTART].hooks_count > 0;
 	c->poststop = b->spec->hooks[OCI_HOOK_POSTSTOP].hooks_count > 0;

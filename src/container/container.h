@@ -43,6 +43,8 @@ struct ctr {
 	uint64_t start_time; /* clock ticks since boot; with pid, the process's identity */
 	pid_t creator;	     /* the create that holds the lock until created_done */
 	uint64_t creator_start;
+	pid_t keeper; /* of warm containers: without it a stopped one is nobody's; 0: none */
+	uint64_t keeper_start;
 	uint64_t namespaces; /* CLONE_NEW* it doesn't share with the runtime */
 	char **cgroup_dirs;  /* NULL-terminated, never NULL after ctr_open */
 	size_t cgroup_count;
@@ -107,6 +109,12 @@ struct ctr_create_options {
 	bool cgroup_optional; /* rootless */
 	enum cg_manager cgroup_manager;
 	uint32_t preserve_fds;
+	/*
+	 * One of many of a bundle, made by a keeper: it waits as long as the other side of this fd
+	 * is open, and has a cgroup of its own beside the one the bundle names.
+	 */
+	int leash_fd; /* 0: none */
+	pid_t keeper;
 	/* run only */
 	bool run, detach, keep, no_subreaper;
 };

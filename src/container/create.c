@@ -19,6 +19,7 @@ static int compile(struct birth *b, const char *state_dir, struct err *e)
 		.console_socket = b->o->console_socket,
 		.pidfd_socket = b->o->pidfd_socket,
 		.gate = !b->o->run,
+		.leash_fd = b->o->leash_fd,
 		.no_pivot = b->o->no_pivot,
 		.no_new_keyring = b->o->no_new_keyring,
 		.timing = b->o->timing,

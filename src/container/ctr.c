@@ -155,14 +155,24 @@ int ctr_open(const char *root, const char *id, bool write, struct ctr *ret, stru
 	return 0;
 }
 
-bool ctr_is_alive(const struct ctr *c)
+static bool is_process(pid_t pid, uint64_t start_time)
 {
 	uint64_t start;
 	char state;
 
-	if (c->pid <= 0 || sys_start_time(c->pid, &start, &state) < 0)
+	if (pid <= 0 || sys_start_time(pid, &start, &state) < 0)
 		return false;
-	return start == c->start_time && state != 'Z' && state != 'X';
+	return start == start_time && state != 'Z' && state != 'X';
+}
+
+bool ctr_is_alive(const struct ctr *c)
+{
+	return is_process(c->pid, c->start_time);
+}
+
+bool ctr_is_orphan(const struct ctr *c)
+{
+	return c->keeper > 0 && !is_process(c->keeper, c->keeper_start) && !ctr_is_alive(c);
 }
 
 enum ctr_status ctr_status(const struct ctr *c)

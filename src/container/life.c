@@ -166,7 +166,7 @@ int life_sweep(const char *root, int root_fd, const char *id, struct err *e)
 		return 0;
 	if (r < 0)
 		return r;
-	if (c.created_done)
+	if (c.created_done && !ctr_is_orphan(&c))
 		return err_set(e, EEXIST, "container with given ID already exists");
 	return life_clear(&c, root_fd, true, NULL, e);
 }

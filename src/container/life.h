@@ -53,7 +53,7 @@ int life_kill_all(const struct ctr *c, struct err *e);
 int life_clear(const struct ctr *c, int root_fd, bool hooks, struct err *warning, struct err *e);
 
 /**
- * life_sweep - remove @id if it is the leftover of a create that died
+ * life_sweep - remove @id if it is the leftover of a create or of a keeper that died
  *
  * Return: 0 when it was, or nothing is there any more; -EEXIST when it is a container;
  * -EBUSY when its create is still under way; a negative code when the clearing failed.

@@ -66,7 +66,7 @@ static bool is_listed(const char *root, int root_fd, const char *name)
 	if (ctr_id_check(name, NULL) < 0 ||
 	    (fd = openat(root_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
 		return false;
-	if (ctr_open(root, name, false, &c, NULL) == 0 && c.created_done)
+	if (ctr_open(root, name, false, &c, NULL) == 0 && c.created_done && !ctr_is_orphan(&c))
 		return true;
 	return life_sweep(root, root_fd, name, NULL) < 0;
 }

@@ -24,6 +24,10 @@ int state_encode(const struct ctr *c, struct buf *out, struct err *e)
 	jo_uint(&o, "startTime", c->start_time);
 	jo_int(&o, "creator", c->creator);
 	jo_uint(&o, "creatorStartTime", c->creator_start);
+	if (c->keeper) {
+		jo_int(&o, "keeper", c->keeper);
+		jo_uint(&o, "keeperStartTime", c->keeper_start);
+	}
 	jo_uint(&o, "namespaces", c->namespaces);
 	jo_bool(&o, "createdDone", c->created_done);
 	jo_bool(&o, "ownPidNamespace", c->own_pid_ns);
@@ -246,6 +250,10 @@ static void get_identity(struct reader *rd, struct ctr *c)
 	c->start_time = get_uint(rd, "startTime");
 	c->creator = get_pid(rd, "creator");
 	c->creator_start = get_uint(rd, "creatorStartTime");
+	if (json_get(rd->doc, "keeper")) {
+		c->keeper = get_pid(rd, "keeper");
+		c->keeper_start = get_uint(rd, "keeperStartTime");
+	}
 }
 
 int state_decode(const char *text, size_t len, struct ctr *c, struct err *e)

@@ -13,8 +13,6 @@
 
 static const char new_prefix[] = ".new.";
 
-enum { NEW_TRIES = 16 };
-
 /* mkdir -p; the last part is made by the caller's own mkdir so that its mode is ours. */
 static int make_parents(const char *path, struct err *e)
 {
@@ -172,7 +170,11 @@ int store_get(int dir_fd, const char *name, struct buf *b, struct err *e)
 	return r < 0 ? err_sys(e, r, "read \"%s\"", name) : 0;
 }
 
-static int make_new(int root_fd, char ret_name[32], int *ret_fd, struct err *e)
+/*
+ * Between its mkdir and its lock a new directory looks like what a dead creator left. So that span
+ * is passed under a shared lock of the store, and nobody sweeps meanwhile.
+ */
+int store_new(int root_fd, char ret_name[32], int *ret_fd, struct err *e)
 {
 	uint64_t rnd;
 	int r;
@@ -180,29 +182,25 @@ static int make_new(int root_fd, char ret_name[32], int *ret_fd, struct err *e)
 	if (getrandom(&rnd, sizeof(rnd), 0) != (ssize_t)sizeof(rnd))
 		return err_sys(e, errno, "getrandom");
 	(void)snprintf(ret_name, 32, "%s%016llx", new_prefix, (unsigned long long)rnd);
-	if (mkdirat(root_fd, ret_name, 0700) < 0)
-		return err_sys(e, errno, "make state directory");
-	r = store_open_dir(root_fd, ret_name, 0, ret_fd, e);
-	if (r < 0)
+	while (flock(root_fd, LOCK_SH) < 0)
+		if (errno != EINTR)
+			return err_sys(e, errno, "lock the state directory");
+	r = mkdirat(root_fd, ret_name, 0700) < 0 ? err_sys(e, errno, "make state directory") : 0;
+	if (r == 0 && (r = store_open_dir(root_fd, ret_name, 0, ret_fd, e)) < 0)
 		(void)unlinkat(root_fd, ret_name, AT_REMOVEDIR);
-	return r;
-}
-
-int store_new(int root_fd, char ret_name[32], int *ret_fd, struct err *e)
-{
-	int r = -EBUSY;
-
-	/* A sweep can take the directory for an orphan in the instant before it is locked. */
-	for (int tries = 0; (r == -EBUSY || r == -ENOENT) && tries < NEW_TRIES; tries++)
-		r = make_new(root_fd, ret_name, ret_fd, e);
+	(void)flock(root_fd, LOCK_UN);
 	return r;
 }
 
 void store_sweep_new(int root_fd)
 {
 	AUTO_FD int copy = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_DIR DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	AUTO_DIR DIR *d = NULL;
 
+	/* Somebody is between the two: another time. The lock goes with the description. */
+	if (copy < 0 || flock(copy, LOCK_EX | LOCK_NB) < 0)
+		return;
+	d = fdopendir(copy);
 	if (!d)
 		return;
 	(void)TAKE_FD(copy);

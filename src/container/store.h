@@ -79,6 +79,9 @@ int store_open_ctr(int root_fd, const char *root, const char *id, int lock_ms, s
 /** ctr_is_alive - is the first process still the one we started, and no zombie? */
 bool ctr_is_alive(const struct ctr *c);
 
+/** ctr_is_orphan - has it ended, and its keeper, who would have removed it, too? */
+bool ctr_is_orphan(const struct ctr *c);
+
 /** state_encode - state.json of @c, appended to @out; Return: 0 or -ENOMEM */
 int state_encode(const struct ctr *c, struct buf *out, struct err *e);
 

@@ -19,6 +19,7 @@
 #include "sys/channel.h"
 #include "sys/syscalls.h"
 
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -131,10 +132,10 @@ static int close_all_but(const struct islander *me, const int *keep, size_t coun
 	return r;
 }
 
-/* The gate, and the attributes that wait for their label. */
-static int close_others(const struct islander *me, int gate)
+/* The gate and its leash, and the attributes that wait for their label. */
+static int close_others(const struct islander *me, const struct pollfd gate[2])
 {
-	const int keep[] = { gate, me->in.attr_fd[0], me->in.attr_fd[1] };
+	const int keep[] = { gate[0].fd, gate[1].fd, me->in.attr_fd[0], me->in.attr_fd[1] };
 
 	return close_all_but(me, keep, ARRAY_LEN(keep));
 }
@@ -240,7 +241,8 @@ static int receive_start(struct islander *me, int sock, struct err *e)
  */
 static int wait_at_gate(struct islander *me, const struct step *s, struct err *e)
 {
-	int gate = view_fd(&me->view, (uint32_t)s->u.num.value);
+	struct pollfd gate[] = { { .fd = view_fd(&me->view, s->u.gate.slot), .events = POLLIN },
+				 { .fd = view_fd(&me->view, s->u.gate.leash) } };
 	struct msg m = { .kind = MSG_READY };
 	int r;
 
@@ -252,8 +254,12 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 	me->in.sock = me->in.proc_fd = me->in.root_fd = -EBADF;
 	me->in.mask_fd = me->in.null_fd = -EBADF;
 	for (;;) {
-		int fd = accept4(gate, NULL, NULL, SOCK_CLOEXEC);
+		int fd = poll(gate, ARRAY_LEN(gate), -1);
 
+		if (gate[1].revents)
+			_exit(EXIT_ORPHANED);
+		if (fd >= 0)
+			fd = accept4(gate[0].fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
 		if (fd < 0)
@@ -262,7 +268,9 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 		r = receive_start(me, fd, &m.err);
 		if (r > 0) {
 			me->in.sock = fd;
-			close(gate);
+			close(gate[0].fd);
+			if (gate[1].fd >= 0)
+				close(gate[1].fd);
 			return 0;
 		}
 		if (r < 0)

@@ -156,14 +156,21 @@ static int root_and_mounts(struct compiler *c, struct err *e)
 
 static void gate(struct compiler *c)
 {
-	uint32_t slot = plan_slot(c->p);
+	uint32_t slot = plan_slot(c->p), leash = SLOT_NONE;
 
 	plan_add(c->p, &(struct step){
 			       .kind = STEP_LISTEN,
 			       .phase = PHASE_HOST,
 			       .u.sock = { plan_strf(c->p, PHASE_HOST, "%s/gate", c->o->state_dir),
 					   slot } });
-	plan_add_num(c->p, PHASE_INIT, STEP_GATE, slot);
+	if (c->o->leash_fd > 0) {
+		leash = plan_slot(c->p);
+		plan_add(c->p, &(struct step){ .kind = STEP_HOLD,
+					       .phase = PHASE_HOST,
+					       .u.hold = { (uint32_t)c->o->leash_fd, leash } });
+	}
+	plan_add(c->p, &(struct step){
+			       .kind = STEP_GATE, .phase = PHASE_INIT, .u.gate = { slot, leash } });
 }
 
 int compile_prepare(const struct compile_end *x, struct plan *p, struct err *e)

@@ -13,6 +13,8 @@
 #include "sys/channel.h"
 #include "sys/unixsock.h"
 
+#include <fcntl.h>
+
 static int into_slot(struct launch *l, uint32_t slot, int fd)
 {
 	if (fd < 0)
@@ -85,6 +87,8 @@ int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *
 		return into_slot(l, s->u.sock.slot, hooks_open_log(v, s, e));
 	case STEP_LISTEN:
 		return apply_listen(l, s, e);
+	case STEP_HOLD:
+		return into_slot(l, s->u.hold.slot, fcntl((int)s->u.hold.fd, F_DUPFD_CLOEXEC, 0));
 	case STEP_CGROUP_MAKE:
 	case STEP_CGROUP_SET:
 	case STEP_CGROUP_DEVICES:

@@ -28,6 +28,7 @@ struct launch_options {
 	const char *console_socket; /* path of the listener that gets the terminal's outer end */
 	const char *pidfd_socket;   /* path of the listener that gets the first process's pidfd */
 	bool gate;		    /* stop at the gate (create), or go straight on (run) */
+	int leash_fd; /* whoever waits at the gate ends when the other side of this closes; 0: none */
 	bool no_pivot, no_new_keyring;
 	bool timing;
 	enum cg_manager cgroup_manager;

@@ -245,6 +245,12 @@ static int attend(struct launch *l, enum msg_kind until, struct err *e)
 		case MSG_GO:
 		case MSG_START:
 		case MSG_STDIO:
+		case MSG_TAKE:
+		case MSG_GRANT:
+		case MSG_DETACH:
+		case MSG_EXIT:
+		case MSG_COUNT:
+		case MSG_DOWN:
 		case MSG_KIND_COUNT:
 			r = err_set(e, EBADMSG, "islander: unexpected message %u", m.kind);
 			break;

@@ -47,6 +47,7 @@ enum step_kind {
 	STEP_CONNECT,	     /* sock:   console socket → slot */
 	STEP_LISTEN,	     /* sock:   gate socket → slot */
 	STEP_OPEN_LOG,	     /* sock:   file to append to → slot */
+	STEP_HOLD,	     /* hold:   a file of ours → slot */
 	STEP_CGROUP_MAKE,    /* cgroup */
 	STEP_CGROUP_SET,     /* cgroup: write value to dir/file */
 	STEP_CGROUP_DEVICES, /* cgroup: attach the BPF device program in value */
@@ -103,7 +104,7 @@ enum step_kind {
 	STEP_LABEL_OPEN,    /* label:  hold one of our own attributes in /proc open */
 	/* both islander phases */
 	STEP_HOOK,  /* hook */
-	STEP_GATE,  /* num:    slot of the listening socket */
+	STEP_GATE,  /* gate */
 	STEP_LABEL, /* label:  write the attribute held open */
 	/* PHASE_ENTER */
 	STEP_GROUPS,	   /* groups */
@@ -194,6 +195,14 @@ struct step {
 			uint32_t resource;
 			uint32_t lower; /* refuse what is above the hard limit of now */
 		} rlimit;
+		struct {
+			uint32_t fd; /* open in the planner, which keeps it, too */
+			uint32_t slot;
+		} hold;
+		struct {
+			uint32_t slot;	/* the listening socket */
+			uint32_t leash; /* at whose end the islander ends; SLOT_NONE: none */
+		} gate;
 		struct {
 			int64_t value;
 		} num;

@@ -21,6 +21,13 @@ enum msg_kind {
 	MSG_ERROR,    /* islander: err; it exits */
 	MSG_START,    /* start: open the gate; fd: a plan of what to run instead */
 	MSG_STDIO,    /* start, before it: fd: what becomes file `value`, 0 to 2 */
+	/* a keeper of warm containers and its clients */
+	MSG_TAKE,   /* client: hand one out */
+	MSG_GRANT,  /* keeper: it is err.msg, and yours */
+	MSG_DETACH, /* client: it shall live on without me */
+	MSG_EXIT,   /* keeper: it ended with status `value` */
+	MSG_COUNT,  /* client: how many? keeper: `value` of `number` wait */
+	MSG_DOWN,   /* client: remove those that wait, and go; keeper: done */
 	MSG_KIND_COUNT
 };
 

@@ -446,11 +446,12 @@ def our_cgroups(token):
 
 
 def our_state(token):
-    """Containers left in a state directory; the filter cache may stay."""
+    """What is left in a state directory; the filter cache and an empty place for pools may stay."""
     root = SHM / token / "state"
     if not root.exists():
         return []
-    return [str(p) for p in root.iterdir() if p.name != ".cache"]
+    return [str(p) for p in root.iterdir()
+            if p.name != ".cache" and not (p.name == ".warm" and not os.listdir(p))]
 
 
 def own_fds():
