@@ -106,7 +106,7 @@ static int run_here(const char *root, const char *id, int sock, const struct oci
 	if (r == 0)
 		r = foreground_begin(&fg, false, e);
 	if (r == 0)
-		r = ctr_start(root, id, &mine, e);
+		r = ctr_start(root, id, &mine, NULL, e);
 	return r < 0 ? r : wait_exit(&fg, sock, pidfd, ret_exit, e);
 }
 
@@ -125,7 +125,7 @@ int warm_take(const char *root, const char *name, const struct oci_fast *f, bool
 		return err_oom(e);
 	if (!detach)
 		return run_here(root, *ret_id, sock, f, ret_exit, e);
-	r = ctr_start(root, *ret_id, f, e);
+	r = ctr_start(root, *ret_id, f, NULL, e);
 	if (r == 0 && (r = chan_send(sock, &(struct msg){ .kind = MSG_DETACH }, -1)) < 0)
 		(void)err_sys(e, r, "speak with the keeper");
 	return r;

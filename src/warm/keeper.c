@@ -293,6 +293,8 @@ static int begin(struct keeper *k, struct err *e)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	(void)signal(SIGCHLD, SIG_DFL);
+	/* Whoever started the keeper waits for no program inside. */
+	(void)unsetenv("NOTIFY_SOCKET");
 	k->pool.want = k->o->count;
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 ||
 	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ||
