@@ -318,6 +318,7 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 	case STEP_UNSHARE:
 	case STEP_BECOME_ROOT:
 	case STEP_TIME_OFFSETS:
+	case STEP_LOOPBACK:
 	case STEP_FORK:
 	case STEP_SESSION:
 	case STEP_KEYRING:

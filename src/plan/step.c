@@ -118,6 +118,7 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 	[STEP_UNSHARE] = { "unshare", FIELDS(F(HEX64, num.value, "flags")) },
 	[STEP_BECOME_ROOT] = { "become-root", NO_FIELDS },
 	[STEP_TIME_OFFSETS] = { "time-offsets", TEXT_FIELD("offsets") },
+	[STEP_LOOPBACK] = { "loopback", NO_FIELDS },
 	[STEP_FORK] = { "fork", NO_FIELDS },
 	[STEP_SESSION] = { "session", NO_FIELDS },
 	[STEP_KEYRING] = { "keyring", TEXT_FIELD("name") },

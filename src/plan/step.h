@@ -79,6 +79,7 @@ enum step_kind {
 	STEP_UNSHARE,	    /* num:    CLONE_NEW* flags */
 	STEP_BECOME_ROOT,   /* none:   uid and gid 0 of the new user namespace */
 	STEP_TIME_OFFSETS,  /* str:    text for timens_offsets */
+	STEP_LOOPBACK,	    /* none:   up, in the new network namespace */
 	STEP_FORK,	    /* none:   second birth, inside the new or joined pid namespace */
 	STEP_SESSION,	    /* none:   setsid */
 	STEP_KEYRING,	    /* str:    name of the new session keyring */

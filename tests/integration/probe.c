@@ -4,10 +4,12 @@
  * Prints one answer a line; exit status 0 unless its own usage was wrong.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdbool.h>
@@ -495,6 +497,55 @@ static int overwrite(int argc, char **argv)
 	return 0;
 }
 
+/* Both ends of a connection on this host's loopback. */
+static int pair_tcp(int ends[2])
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(a);
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (l < 0 || bind(l, (struct sockaddr *)&a, n) < 0 || listen(l, 1) < 0 ||
+	    getsockname(l, (struct sockaddr *)&a, &n) < 0)
+		return -1;
+	ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+	if (connect(ends[0], (struct sockaddr *)&a, n) < 0)
+		return -1;
+	ends[1] = accept(l, NULL, NULL);
+	close(l);
+	return ends[1];
+}
+
+static int connect_unix(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	return connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -1 : fd;
+}
+
+/* tcp | unix PATH: numbers to stdout, each sent through the socket before. */
+static int count(int argc, char **argv)
+{
+	char text[16], got[16];
+	int ends[2] = { -1, -1 };
+	bool tcp = !strcmp(argv[2], "tcp");
+
+	if ((tcp ? pair_tcp(ends) : (ends[0] = connect_unix(argc > 3 ? argv[3] : ""))) < 0)
+		return answer(-1), 1;
+	for (int i = 1;; i++) {
+		ssize_t n = snprintf(text, sizeof(text), "%d\n", i);
+
+		if (send(ends[0], text, (size_t)n, 0) != n ||
+		    (tcp && (recv(ends[1], got, (size_t)n, MSG_WAITALL) != n ||
+			     memcmp(got, text, (size_t)n))))
+			return answer(-1), 1;
+		if (write(1, text, (size_t)n) != n)
+			return 1;
+		usleep(100000);
+	}
+}
+
 /* Exchange two names until killed: whoever checks a path and uses it later loses. */
 static int flip(int argc, char **argv)
 {
@@ -546,6 +597,7 @@ static const struct {
 	{ "deep", NULL, deep },
 	{ "overwrite", NULL, overwrite },
 	{ "flip", NULL, flip },
+	{ "count", NULL, count },
 	{ "key", NULL, key },
 };
 

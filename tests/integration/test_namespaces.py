@@ -36,6 +36,14 @@ def test_each_namespace_is_new(cay, bundle):
     assert {k for k in got if got[k] == host[k]} == set()
 
 
+@pytest.mark.parametrize("user", [False, True])
+def test_a_new_network_can_talk_to_itself(cay, bundle, user):
+    """Its loopback interface is up, as runc and crun leave it."""
+    if user:
+        in_user_namespace(bundle)
+    assert cay.out(bundle.sh("probe count tcp | head -n 2")) == "1\n2\n"
+
+
 @pytest.mark.parametrize("kind", [k for k in ALL if k not in ("mount", "user")])
 def test_a_namespace_that_is_not_named_is_the_hosts(cay, bundle, kind):
     bundle.namespace(kind, remove=True)

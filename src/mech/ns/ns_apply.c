@@ -6,9 +6,12 @@
 
 #include <grp.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 static int apply_setns(struct island *in, const struct step *s, struct err *e)
@@ -92,6 +95,17 @@ static int apply_private(struct err *e)
 	return 0;
 }
 
+/* Any socket knows its network namespace; one of IPv4 need not exist. */
+static int apply_loopback(struct err *e)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &r) < 0)
+		return err_sys(e, errno, "bring up the loopback interface");
+	return 0;
+}
+
 static int apply_name(const char *name, bool domain, struct err *e)
 {
 	int r = domain ? setdomainname(name, strlen(name)) : sethostname(name, strlen(name));
@@ -126,6 +140,8 @@ int ns_apply(struct island *in, const struct step *s, struct err *e)
 		return apply_become_root(e);
 	case STEP_TIME_OFFSETS:
 		return write_proc(in, "self/timens_offsets", view_str(v, s->u.str.text), e);
+	case STEP_LOOPBACK:
+		return apply_loopback(e);
 	case STEP_FORK:
 		return apply_fork(in, e);
 	case STEP_SESSION:

@@ -227,6 +227,8 @@ int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgrou
 		plan_fast(&sets, new_user, p);
 	plan_joins(&sets, CLONE_NEWCGROUP, p);
 	plan_unshare(p, sets.fresh & CLONE_NEWCGROUP);
+	if (sets.fresh & CLONE_NEWNET)
+		plan_add_none(p, PHASE_INIT, STEP_LOOPBACK);
 	return 0;
 }
 
