@@ -45,8 +45,7 @@ static int ask(int sock, enum msg_kind question, enum msg_kind want, struct msg 
 	if (r == 0)
 		return err_set(e, ECONNRESET, "the keeper is gone");
 	if (answer->kind == MSG_ERROR) {
-		*e = answer->err;
-		return e->code;
+		return err_set(e, answer->err.code, "%s", answer->err.msg);
 	}
 	return answer->kind == want ? 0 : err_set(e, EBADMSG, "unexpected answer of the keeper");
 }
@@ -114,7 +113,7 @@ int warm_take(const char *root, const char *name, const struct oci_fast *f, bool
 	      struct arena *a, char **ret_id, int *ret_exit, struct err *e)
 {
 	AUTO_FD int sock = connect_keeper(root, name, e);
-	struct msg m;
+	struct msg m = { .kind = MSG_NONE };
 	int r = sock < 0 ? sock : ask(sock, MSG_TAKE, MSG_GRANT, &m, e);
 
 	if (r < 0)
@@ -151,7 +150,7 @@ static int collect(const char *root, DIR *d, struct arena *a, struct buf *out, s
 	while ((ent = readdir(d))) {
 		AUTO_FD int sock = connect_keeper(root, ent->d_name, NULL);
 		struct warm_pool one = { .name = arena_strdup(a, ent->d_name) };
-		struct msg m;
+		struct msg m = { .kind = MSG_NONE };
 
 		if (sock == -ENOENT)
 			remove_stale(d, root, ent->d_name);
@@ -196,7 +195,7 @@ int warm_list(const char *root, struct arena *a, struct warm_pool **ret, size_t 
 int warm_down(const char *root, const char *name, struct err *e)
 {
 	AUTO_FD int sock = connect_keeper(root, name, e);
-	struct msg m;
+	struct msg m = { .kind = MSG_NONE };
 
 	return sock < 0 ? sock : ask(sock, MSG_DOWN, MSG_DOWN, &m, e);
 }

@@ -6,8 +6,10 @@ runs without the profile. /real is procfs, for us to see.
 """
 import pytest
 
-from apparmor import profile  # noqa: F401 (a fixture)
+import apparmor
 from harness import read, run
+
+profile = apparmor.profile
 
 FAKE = ("self/attr/exec", "self/attr/current", "self/attr/apparmor/exec", "self/attr/apparmor/current")
 WHO = "cat /real/self/attr/current"
@@ -49,7 +51,7 @@ def careless_create(root, name, over=""):
 
 
 @pytest.mark.parametrize("where", ["/proc", "/proc/self/attr", "/proc/thread-self/attr"])
-def test_a_mount_over_procfs_does_not_take_the_label(cay, looking, profile, where):  # noqa: F811
+def test_a_mount_over_procfs_does_not_take_the_label(cay, looking, profile, where):
     name = profile("one")
     fake = fake_proc(cay.dir / "fake")
     root = looking.rootfs
@@ -65,7 +67,7 @@ def test_a_mount_over_procfs_does_not_take_the_label(cay, looking, profile, wher
     assert r.rc != 0 or r.out == f"{name} (enforce)\n", r
 
 
-def test_exec_does_not_trust_the_containers_procfs(cay, looking, profile):  # noqa: F811
+def test_exec_does_not_trust_the_containers_procfs(cay, looking, profile):
     """A container with CAP_SYS_ADMIN covers its own /proc and waits for somebody to join."""
     name = profile("one")
     fake_proc(looking.rootfs / "fake")
@@ -84,7 +86,7 @@ def test_exec_does_not_trust_the_containers_procfs(cay, looking, profile):  # no
     cay.destroy(id)
 
 
-def test_a_label_on_an_unlabelled_procfs_of_the_image_is_refused(cay, looking, profile):  # noqa: F811
+def test_a_label_on_an_unlabelled_procfs_of_the_image_is_refused(cay, looking, profile):
     """CVE-2023-28642: /proc is a link to a directory that the image brought."""
     name = profile("one")
     fake = fake_proc(looking.rootfs / "fake")

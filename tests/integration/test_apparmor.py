@@ -2,8 +2,11 @@
 """AppArmor itself: the profile of the configuration and of `exec`, in force when the program begins."""
 import pytest
 
-from apparmor import need_apparmor, profile  # noqa: F401 (a fixture)
+import apparmor
+from apparmor import need_apparmor
 from harness import read
+
+profile = apparmor.profile
 
 LOOK = "cat /proc/self/attr/current; cat /etc/secret 2>/dev/null || echo refused; cat /etc/passwd >/dev/null && echo well"
 
@@ -13,7 +16,7 @@ def confined(name):
 
 
 @pytest.mark.parametrize("no_new_privileges", [True, False])
-def test_the_profile_is_in_force(cay, bundle, profile, no_new_privileges):  # noqa: F811
+def test_the_profile_is_in_force(cay, bundle, profile, no_new_privileges):
     name = profile("one")
     bundle.process.update(noNewPrivileges=no_new_privileges)
     assert cay.out(bundle.sh(LOOK)).splitlines() == ["unconfined", "secret", "well"]
@@ -22,7 +25,7 @@ def test_the_profile_is_in_force(cay, bundle, profile, no_new_privileges):  # no
     assert cay.out(bundle.sh(f"echo x 2>/dev/null >/tmp/{name}/file || echo refused; echo x >/tmp/file")) == "refused\n"
 
 
-def test_a_user_with_a_filter_is_confined_too(cay, bundle, profile):  # noqa: F811
+def test_a_user_with_a_filter_is_confined_too(cay, bundle, profile):
     name = profile("one")
     bundle.process.update(apparmorProfile=name, user={"uid": 1000, "gid": 1000}, noNewPrivileges=False)
     bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
@@ -30,7 +33,7 @@ def test_a_user_with_a_filter_is_confined_too(cay, bundle, profile):  # noqa: F8
     assert cay.out(bundle.sh(LOOK)).splitlines() == confined(name)
 
 
-def test_a_user_namespace_keeps_it(cay, bundle, profile):  # noqa: F811
+def test_a_user_namespace_keeps_it(cay, bundle, profile):
     name = profile("one")
     bundle.process["apparmorProfile"] = name
     for kind in ("uidMappings", "gidMappings"):
@@ -40,7 +43,7 @@ def test_a_user_namespace_keeps_it(cay, bundle, profile):  # noqa: F811
 
 
 @pytest.mark.parametrize("no_new_privileges", [True, False])
-def test_exec_has_the_profile_of_the_container_or_its_own(cay, bundle, profile, no_new_privileges):  # noqa: F811
+def test_exec_has_the_profile_of_the_container_or_its_own(cay, bundle, profile, no_new_privileges):
     one, two = profile("one"), profile("two")
     bundle.process.update(apparmorProfile=one, noNewPrivileges=no_new_privileges)
     id = cay.start(bundle.args("sleep", "1000"))
@@ -49,7 +52,7 @@ def test_exec_has_the_profile_of_the_container_or_its_own(cay, bundle, profile, 
     cay.destroy(id)
 
 
-def test_exec_into_a_container_without_one(cay, bundle, profile):  # noqa: F811
+def test_exec_into_a_container_without_one(cay, bundle, profile):
     name = profile("one")
     id = cay.start(bundle.args("sleep", "1000"))
     assert cay.ok("exec", id, "sh", "-c", LOOK).lines[0] == "unconfined"
@@ -72,7 +75,7 @@ def test_a_profile_that_is_not_loaded_is_named_by_create(cay, bundle):
     assert "does not exist" in cay.fails("state", id).err
 
 
-def test_hooks_are_not_confined_and_the_gate_neither(cay, bundle, profile):  # noqa: F811
+def test_hooks_are_not_confined_and_the_gate_neither(cay, bundle, profile):
     name = profile("one")
     bundle.process["apparmorProfile"] = name
     bundle.args("sleep", "1000").hook("startContainer", "cat /proc/self/attr/current >/tmp/hook")
