@@ -283,6 +283,35 @@ static void null_means_absent_and_unknown_is_ignored(void **state)
 	assert_null(s->linux_->seccomp);
 }
 
+static void reads_what_annotations_say(void **state)
+{
+	AUTO_SPEC struct oci_spec *s = must_parse(
+		"{\"annotations\":{\"run.oci.keep_original_groups\":\"1\","
+		"\"run.oci.hooks.stdout\":\"/o\",\"run.oci.hooks.stderr\":\"/e\","
+		"\"run.oci.pidfd_receiver\":\"/p\",\"run.oci.mount_context_type\":\"defcontext\","
+		"\"run.oci.seccomp.receiver\":\"/r\","
+		"\"run.oci.seccomp_fail_unknown_syscall\":\"\",\"run.oci.delegate-cgroup\":\"\","
+		"\"run.oci.\":\"x\",\"xrun.oci.handler\":\"x\"},"
+		"\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\"}}}");
+	AUTO_SPEC struct oci_spec *raw = must_parse(
+		"{\"annotations\":{\"run.oci.seccomp_bpf_data\":\"AAAA\","
+		"\"run.oci.seccomp.receiver\":\"/r\",\"run.oci.keep_original_groups\":\"0\"}}");
+
+	(void)state;
+	assert_true(s->ext.keep_groups);
+	assert_true(s->ext.seccomp_strict);
+	assert_string_equal(s->ext.hooks_stdout, "/o");
+	assert_string_equal(s->ext.hooks_stderr, "/e");
+	assert_string_equal(s->ext.pidfd_receiver, "/p");
+	assert_string_equal(s->ext.mount_context, "defcontext");
+	assert_string_equal(s->linux_->seccomp->listener_path, "/r");
+	assert_true(s->linux_->seccomp->fail_unknown);
+	/* There was no section at all. */
+	assert_string_equal(raw->linux_->seccomp->bpf_data, "AAAA");
+	assert_null(raw->linux_->seccomp->listener_path);
+	assert_false(raw->ext.keep_groups);
+}
+
 static void remembers_other_platforms(void **state)
 {
 	AUTO_SPEC struct oci_spec *s = must_parse("{\"windows\":{}}");
@@ -434,6 +463,7 @@ int main(void)
 		cmocka_unit_test(reads_every_field_of_seccomp),
 		cmocka_unit_test(names_path_and_value_of_a_fault),
 		cmocka_unit_test(null_means_absent_and_unknown_is_ignored),
+		cmocka_unit_test(reads_what_annotations_say),
 		cmocka_unit_test(remembers_other_platforms),
 		cmocka_unit_test(limits_count_and_length),
 		cmocka_unit_test(every_truncation_is_an_error),
