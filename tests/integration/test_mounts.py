@@ -363,10 +363,20 @@ def test_ids_in_the_option_can_be_those_of_the_container(cay, bundle):
     os.chown(src / "f", 1, 1)
     in_user_namespace(bundle)
     bundle.mount("/mnt", type="bind", source=str(src),
-                 options=["rbind", "ridmap=uids=@0-0-1#@1-20-1;gids=@0-0-100"])
+                 options=["rbind", "ridmap=uids=@0-0-1#@1-20-1;gids=@0-0-70000"])
     out = cay.out(bundle.sh("stat -c '%u:%g' /mnt/f; touch /mnt/new"))
     assert out.split() == ["20:1"]
     assert (src / "new").stat().st_uid == 0
+
+
+def test_a_relative_range_may_not_run_into_another_mapping(cay, bundle):
+    cay_only("idmapped mounts")
+    bundle.namespace("user")
+    bundle.linux["uidMappings"] = bundle.linux["gidMappings"] = [
+        {"containerID": 0, "hostID": 100000, "size": 10}, {"containerID": 10, "hostID": 300000, "size": 10}]
+    bundle.mount("/mnt", type="bind", source=str(cay.dir), options=["bind", "idmap=uids=@0-5-6;gids=0-0-1"])
+    r = cay.run(bundle.args("true"))
+    assert r.rc != 0 and '"@0-5-6" does not lie in one mapping' in r.err, r
 
 
 @pytest.mark.parametrize("option,why", [

@@ -48,20 +48,29 @@ static int take_number(const char **at, const char *end, uint32_t *ret)
 	return parse_u32(text, ret);
 }
 
-/* "@": the outer id is one of the container's. A range that leaves one mapping is refused. */
+static bool overlaps(const struct oci_id_map *m, uint64_t first, uint64_t end)
+{
+	return first < (uint64_t)m->container_id + m->size && m->container_id < end;
+}
+
+/*
+ * "@": the outer id is one of the container's. The range may run out of its mapping, to ids that
+ * the container has not, but not into another one, which has other ids behind it.
+ */
 static int make_absolute(const struct oci_id_map *maps, size_t n, uint32_t size, uint32_t *outer)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint32_t skip = *outer - maps[i].container_id;
+	uint32_t from = *outer;
+	size_t at = 0;
 
-		if (*outer < maps[i].container_id || skip >= maps[i].size)
-			continue;
-		if (size > maps[i].size - skip)
+	while (at < n && !overlaps(&maps[at], from, (uint64_t)from + 1))
+		at++;
+	if (at == n)
+		return -ERANGE;
+	for (size_t i = 0; i < n; i++)
+		if (i != at && overlaps(&maps[i], from, (uint64_t)from + size))
 			return -ERANGE;
-		*outer = maps[i].host_id + skip;
-		return 0;
-	}
-	return -ERANGE;
+	*outer = maps[at].host_id + (from - maps[at].container_id);
+	return 0;
 }
 
 static int take_range(const char *at, const char *end, const struct oci_id_map *maps, size_t n,
@@ -72,7 +81,7 @@ static int take_range(const char *at, const char *end, const struct oci_id_map *
 	bool relative = at < end && *at == '@';
 	uint32_t v[3];
 
-	at += relative;
+	at += relative || (at < end && *at == '+'); /* crun reads a sign there */
 	for (int i = 0; i < 3; i++)
 		if (take_number(&at, end, &v[i]) < 0)
 			return err_set(e, EINVAL,
