@@ -115,7 +115,7 @@ static int adopt(struct restore *x, pid_t pid, struct err *e)
 	if (r == 0 && x->b.o->pid_file)
 		r = pidfile_write(x->b.o->pid_file, pid, e);
 	if (r == 0)
-		terminal_resize(x->console_fd);
+		terminal_prepare(x->console_fd);
 	return r;
 }
 

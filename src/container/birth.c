@@ -4,6 +4,7 @@
 #include "container/life.h"
 #include "container/notify.h"
 #include "container/store.h"
+#include "container/terminal.h"
 #include "mech/cgroup/cgroup.h"
 #include "oci/parse.h"
 #include "oci/validate.h"
@@ -93,7 +94,7 @@ static int check_terminal(const struct birth *b, struct err *e)
 		return err_set(e, EINVAL,
 			       "cannot use console socket if cay will not detach or "
 			       "allocate tty");
-	return 0;
+	return tty && !detach ? terminal_require(e) : 0;
 }
 
 int birth_config(struct birth *b, struct err *e)

@@ -94,7 +94,7 @@ static int release(struct birth *b, struct ctr_report *rep, struct err *e)
 {
 	int r;
 
-	terminal_resize(b->launch.console_fd);
+	terminal_prepare(b->launch.console_fd);
 	r = launch_release(&b->launch, e);
 	if (b->o->timing)
 		launch_print_prices(&b->launch, &rep->timing);

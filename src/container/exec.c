@@ -97,7 +97,7 @@ static int check_terminal(const struct join *j, struct err *e)
 		return err_set(e, EINVAL,
 			       "cannot use console socket if cay will not detach or "
 			       "allocate tty");
-	return 0;
+	return tty && !j->o->detach ? terminal_require(e) : 0;
 }
 
 /* In the container's user namespace; what can't be read is taken as allowed: the call will say. */
@@ -171,7 +171,7 @@ static int go(struct join *j, struct ctr_report *rep, struct err *e)
 
 	if (j->o->pid_file)
 		r = pidfile_write(j->o->pid_file, j->launch.pid, e);
-	terminal_resize(j->launch.console_fd);
+	terminal_prepare(j->launch.console_fd);
 	if (r == 0)
 		r = launch_release(&j->launch, e);
 	if (j->o->timing)

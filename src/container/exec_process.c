@@ -206,8 +206,8 @@ static int parse_sub(const char *text, struct sub *ret, struct arena *a, struct 
 		return err_oom(e);
 	if (!path_is_clean(clean))
 		return err_set(e, EINVAL,
-			       "--cgroup \"%s\": must name a cgroup below the "
-			       "container's own",
+			       "--cgroup: bad sub cgroup path: \"%s\": must name a cgroup "
+			       "below the container's own",
 			       text);
 	ret->controllers = text;
 	ret->controllers_len = colon ? (size_t)(colon - text) : 0;
@@ -244,10 +244,13 @@ static int apply_sub(const struct sub *s, const char *text, const struct ctr *c,
 		if (!dirs[i])
 			return err_oom(e);
 		if (access(dirs[i], F_OK) < 0)
-			return err_sys(e, errno, "--cgroup \"%s\": \"%s\"", text, dirs[i]);
+			return err_sys(e, errno, "--cgroup \"%s\": error adding pid to %s", text,
+				       dirs[i]);
 	}
 	if (!used)
-		return err_set(e, EINVAL, "--cgroup \"%s\": the container has no such cgroup",
+		return err_set(e, EINVAL,
+			       "--cgroup \"%s\": unknown controller, or the container has no "
+			       "such cgroup",
 			       text);
 	return 0;
 }

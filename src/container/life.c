@@ -243,6 +243,15 @@ static bool needs_all(const struct ctr *c, int sig, bool all)
 	return c->cgroup_count > 0 && (all || (sig == SIGKILL && !c->own_pid_ns));
 }
 
+/* Where the pid namespace is somebody else's, the others live on when the first process dies. */
+static bool has_survivors(const struct ctr *c)
+{
+	AUTO_FREE pid_t *pids = NULL;
+	size_t n = 0;
+
+	return cg_pids(c->cgroup_dirs, c->cgroup_count, &pids, &n, NULL) == 0 && n > 0;
+}
+
 static int signal_init(const struct ctr *c, int pidfd, int sig, struct err *e)
 {
 	int r = sys_pidfd_send_signal(pidfd, sig);
@@ -267,7 +276,7 @@ int ctr_kill(const char *root, const char *id, int sig, bool all, struct err *e)
 	if (r < 0)
 		return r;
 	pidfd = c.created_done ? hold_init(&c) : -ESRCH;
-	if (pidfd < 0 && !all)
+	if (pidfd < 0 && !all && !(needs_all(&c, sig, all) && has_survivors(&c)))
 		return err_set(e, ESRCH, "%s", life_refusal(LIFE_KILL, CTR_STOPPED));
 	if (needs_all(&c, sig, all))
 		return cg_kill_all(c.cgroup_dirs, c.cgroup_count, sig, e);

@@ -32,6 +32,17 @@ static void make_raw(struct terminal *t)
 	t->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 
+int terminal_require(struct err *e)
+{
+	AUTO_FD int fd = -EBADF;
+
+	if (isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO))
+		return 0;
+	fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, errno, "process.terminal: there is none here: open /dev/tty")
+		      : 0;
+}
+
 int terminal_begin(struct terminal *t, int console, struct err *e)
 {
 	int flags;
@@ -47,7 +58,6 @@ int terminal_begin(struct terminal *t, int console, struct err *e)
 	t->in.to = console;
 	t->out.from = console;
 	t->out.to = STDOUT_FILENO;
-	clear_onlcr(console);
 	make_raw(t);
 	terminal_resize(t->console);
 	return 0;
@@ -64,6 +74,14 @@ void terminal_resize(int console)
 			(void)ioctl(console, TIOCSWINSZ, &ws);
 			return;
 		}
+}
+
+void terminal_prepare(int console)
+{
+	if (console < 0)
+		return;
+	clear_onlcr(console);
+	terminal_resize(console);
 }
 
 static bool pending(const struct relay_dir *d)

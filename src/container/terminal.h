@@ -27,15 +27,26 @@ struct terminal {
 
 enum { TERMINAL_POLLS = 4 };
 
+/**
+ * terminal_require - is there a terminal on our side that one in the container could stand for?
+ *
+ * Return: 0 when stdin, stdout or stderr is one or we have a controlling one; -ENXIO.
+ */
+int terminal_require(struct err *e);
+
 /** terminal_begin - stdin raw, window size carried over, @console non-blocking */
 int terminal_begin(struct terminal *t, int console, struct err *e);
 
 /**
- * terminal_resize - give a container's terminal the size of ours
+ * terminal_prepare - what a container's terminal must be before its program sees it
  * @console: its outer end; negative: nothing happens
  *
- * To be called before the program is released, so that it never sees another size.
+ * To be called before the program is released: what a fast one prints goes through as it is,
+ * and it never sees another size than ours.
  */
+void terminal_prepare(int console);
+
+/** terminal_resize - give a container's terminal the size of ours; negative: nothing happens */
 void terminal_resize(int console);
 
 /** terminal_polls - what to wait for; fills TERMINAL_POLLS entries, unused ones with fd -1 */

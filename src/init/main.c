@@ -239,8 +239,14 @@ static int receive_start(struct islander *me, int sock, struct err *e)
  * The gate: tell the planner, let go of everything of its, and wait for `start`. Whoever
  * connects and goes away without a word is forgotten.
  */
+static void end(int sig)
+{
+	_exit(128 + sig);
+}
+
 static int wait_at_gate(struct islander *me, const struct step *s, struct err *e)
 {
+	static const unsigned char enders[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 	struct pollfd gate[] = { { .fd = view_fd(&me->view, s->u.gate.slot), .events = POLLIN },
 				 { .fd = view_fd(&me->view, s->u.gate.leash) } };
 	struct msg m = { .kind = MSG_READY };
@@ -253,6 +259,9 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 		return err_sys(e, r, "gate: close what is the planner's");
 	me->in.sock = me->in.proc_fd = me->in.root_fd = -EBADF;
 	me->in.mask_fd = me->in.null_fd = -EBADF;
+	/* The first process of a pid namespace hears no signal that it has no handler for. */
+	for (unsigned int i = 0; i < sizeof(enders); i++)
+		(void)signal(enders[i], end);
 	for (;;) {
 		int fd = poll(gate, ARRAY_LEN(gate), -1);
 
@@ -340,6 +349,8 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 	case STEP_CONSOLE:
 		return tty_apply(&me->in, s, e);
 	case STEP_HOOK:
+		cred_put_home(&me->in, s->u.hook.home, view_list(&me->view, s->u.hook.envp),
+			      s->u.hook.envp.len);
 		return hooks_apply(&me->view, s, getpid(), e);
 	case STEP_SECCOMP:
 		return sec_apply(&me->in, s, e);

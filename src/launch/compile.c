@@ -77,6 +77,7 @@ static int hooks(struct compiler *c, enum oci_hook_kind kind, enum phase phase, 
 				   .bundle = c->o->bundle,
 				   .annotations = c->s->annotations,
 				   .annotations_count = c->s->annotations_count };
+	AUTO_CRED_ENV struct cred_env env = { 0 };
 	AUTO_BUF struct buf head = { 0 };
 	AUTO_BUF struct buf tail = { 0 };
 	int r;
@@ -84,8 +85,12 @@ static int hooks(struct compiler *c, enum oci_hook_kind kind, enum phase phase, 
 	if (!c->s->hooks[kind].hooks_count)
 		return 0;
 	r = oci_state_split(&state, &head, &tail, e);
+	/* As in runc: the hooks that see the container as the program does have its environment. */
+	if (r == 0 && kind == OCI_HOOK_START_CONTAINER)
+		r = cred_env(c->s->process, &c->cred, &env, e);
 	if (r == 0)
-		hooks_plan(c->s, kind, phase, head.data, tail.data, c->hooks, c->p);
+		hooks_plan(c->s, kind, phase, head.data, tail.data, c->hooks,
+			   (char *const *)env.list, env.home, c->p);
 	return r;
 }
 
@@ -184,7 +189,7 @@ int compile_prepare(const struct compile_end *x, struct plan *p, struct err *e)
 	return r < 0 ? r : sched_plan_process(x->pr, p, e);
 }
 
-int compile_process(const struct compile_end *x, struct plan *p, struct err *e)
+int compile_identity(const struct compile_end *x, struct plan *p, struct err *e)
 {
 	int r;
 
@@ -192,7 +197,9 @@ int compile_process(const struct compile_end *x, struct plan *p, struct err *e)
 	r = cred_plan_enter(x->pr, x->h, x->cred, x->sc != NULL, p, e);
 	if (r == 0 && x->sc)
 		r = sec_plan(x->sc, x->state, x->cache_dir, p, e);
-	return r < 0 ? r : cred_plan_drop(x->pr, x->h, x->cred, x->sc != NULL, p, e);
+	if (r == 0)
+		cred_plan_drop(x->pr, x->h, x->cred, x->sc != NULL, p);
+	return r;
 }
 
 static int process(struct compiler *c, struct err *e)
@@ -213,7 +220,9 @@ static int process(struct compiler *c, struct err *e)
 
 	if (!x.pr)
 		return err_set(e, EINVAL, "process: missing, there is nothing to run");
-	r = compile_prepare(&x, c->p, e);
+	r = sched_plan_affinity(x.pr, false, c->p, e);
+	if (r == 0)
+		r = compile_prepare(&x, c->p, e);
 	if (r < 0)
 		return r;
 	compile_pidfd(c->o->pidfd_socket, "standard", c->p);
@@ -221,8 +230,11 @@ static int process(struct compiler *c, struct err *e)
 	plan_add_num(c->p, PHASE_INIT, STEP_SYNC, PHASE_COMMIT);
 	if (c->o->gate)
 		gate(c);
-	r = hooks(c, OCI_HOOK_START_CONTAINER, PHASE_ENTER, "created", e);
-	return r < 0 ? r : compile_process(&x, c->p, e);
+	r = compile_identity(&x, c->p, e);
+	/* Files of the container: they must not have more rights than its program. */
+	if (r == 0)
+		r = hooks(c, OCI_HOOK_START_CONTAINER, PHASE_ENTER, "created", e);
+	return r < 0 ? r : cred_plan_exec(x.pr, x.cred, c->p, e);
 }
 
 int compile_rootfs_path(const struct oci_spec *s, const char *bundle, struct launch_info *ret,

@@ -37,8 +37,8 @@ struct compile_end {
  */
 int compile_prepare(const struct compile_end *x, struct plan *p, struct err *e);
 
-/** compile_process - PHASE_ENTER behind the hooks: label, credentials, filter, program */
-int compile_process(const struct compile_end *x, struct plan *p, struct err *e);
+/** compile_identity - PHASE_ENTER up to the program: label, credentials, filter */
+int compile_identity(const struct compile_end *x, struct plan *p, struct err *e);
 
 /** compile_pidfd - PIDFD_SEND in PHASE_COMMIT; @socket NULL: nothing. @name: as runc calls it */
 void compile_pidfd(const char *socket, const char *name, struct plan *p);

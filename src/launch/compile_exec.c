@@ -104,7 +104,7 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	compile_join(o, cg_plan_join(&h->cgroups, o->cgroup_dirs, ndirs, p), &modesty, p);
 	compile_session(pr, o->no_new_keyring, o->id, p);
 	tty_plan(pr, console, false, p);
-	r = sched_plan_affinity(pr, p, e);
+	r = sched_plan_affinity(pr, true, p, e);
 	if (r == 0)
 		r = rdt_plan_join(o->lin ? o->lin->intel_rdt : NULL, h, o->id, p, e);
 	if (r == 0)
@@ -113,7 +113,9 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 		return r;
 	compile_pidfd(o->pidfd_socket, "setns", p);
 	plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_COMMIT);
-	r = compile_process(&x, p, e);
+	r = compile_identity(&x, p, e);
+	if (r == 0)
+		r = cred_plan_exec(pr, &cred, p, e);
 	return r < 0 ? r : plan_failed(p) ? err_oom(e) : 0;
 }
 
@@ -152,7 +154,7 @@ int launch_run_hooks(const struct oci_spec *s, enum oci_hook_kind kind, const ch
 	plan_init(&p);
 	oci_state_write(&o, &state);
 	logs = hooks_plan_output(s, &p);
-	hooks_plan(s, kind, PHASE_HOST, text.data, "", logs, &p);
+	hooks_plan(s, kind, PHASE_HOST, text.data, "", logs, NULL, false, &p);
 	if (text.failed || plan_failed(&p))
 		return err_oom(e);
 	r = plan_view_half(&p.host, slots, p.slots, &v, e);

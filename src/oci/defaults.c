@@ -94,7 +94,7 @@ static void write_capabilities(struct json_out *o)
 {
 	jo_open(o, "capabilities", '{');
 	for (unsigned int set = 0; set < OCI_CAPS_COUNT; set++)
-		if (set != OCI_CAPS_INHERITABLE)
+		if (set != OCI_CAPS_INHERITABLE && set != OCI_CAPS_AMBIENT)
 			write_words(o, oci_capset_name(set), capability_words);
 	jo_close(o, '}');
 }

@@ -145,20 +145,21 @@ int oci_fast_parse(const char *text, size_t len, struct arena *a, struct oci_fas
 	return 0;
 }
 
-/* O_NONBLOCK: a FIFO must be refused, not waited for. */
-static int read_document(int dirfd, const char *name, struct buf *out, struct err *e)
+/* O_NONBLOCK: where a FIFO is not asked for it must be refused, not waited for. */
+static int read_document(int dirfd, const char *name, bool fifo, struct buf *out, struct err *e)
 {
 	AUTO_FD int fd = -EBADF;
 	struct stat st;
 	int r;
 
-	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | (fifo ? 0 : O_NONBLOCK));
 	if (fd < 0)
 		return err_sys(e, errno, "open \"%s\"", name);
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, errno, "stat \"%s\"", name);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, EINVAL, "\"%s\": not a regular file", name);
+	if (!S_ISREG(st.st_mode) && !(fifo && S_ISFIFO(st.st_mode)))
+		return err_set(e, EINVAL, "\"%s\": not a regular file%s", name,
+			       fifo ? " or a pipe" : "");
 	if (st.st_size > JSON_MAX_BYTES)
 		return err_set(e, E2BIG, "\"%s\": %lld bytes, the limit is %d", name,
 			       (long long)st.st_size, JSON_MAX_BYTES);
@@ -173,7 +174,7 @@ int oci_spec_load(int dirfd, const char *name, struct oci_spec **ret, struct err
 	AUTO_BUF struct buf text = { 0 };
 	int r;
 
-	r = read_document(dirfd, name, &text, e);
+	r = read_document(dirfd, name, false, &text, e);
 	if (r < 0)
 		return r;
 	r = oci_spec_parse(text.data, text.len, ret, e);
@@ -188,7 +189,7 @@ int oci_process_load(int dirfd, const char *name, struct arena *a, struct oci_pr
 	AUTO_BUF struct buf text = { 0 };
 	int r;
 
-	r = read_document(dirfd, name, &text, e);
+	r = read_document(dirfd, name, true, &text, e);
 	if (r < 0)
 		return r;
 	r = oci_process_parse(text.data, text.len, a, ret, e);
@@ -203,7 +204,7 @@ int oci_fast_load(int dirfd, const char *name, struct arena *a, struct oci_fast 
 	AUTO_BUF struct buf text = { 0 };
 	int r;
 
-	r = read_document(dirfd, name, &text, e);
+	r = read_document(dirfd, name, true, &text, e);
 	if (r < 0)
 		return r;
 	r = oci_fast_parse(text.data, text.len, a, ret, e);

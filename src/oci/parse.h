@@ -45,7 +45,7 @@ static inline void oci_spec_auto_free(struct oci_spec **s)
 int oci_process_parse(const char *text, size_t len, struct arena *a, struct oci_process **ret,
 		      struct err *e);
 
-/** oci_process_load - oci_process_parse on a regular file; see oci_spec_load */
+/** oci_process_load - oci_process_parse on a regular file or a pipe; see oci_spec_load */
 int oci_process_load(int dirfd, const char *name, struct arena *a, struct oci_process **ret,
 		     struct err *e);
 
@@ -62,6 +62,6 @@ int oci_resources_parse(const char *text, size_t len, struct arena *a, struct oc
 int oci_fast_parse(const char *text, size_t len, struct arena *a, struct oci_fast **ret,
 		   struct err *e);
 
-/** oci_fast_load - oci_fast_parse on a regular file; see oci_spec_load */
+/** oci_fast_load - oci_fast_parse on a regular file or a pipe; see oci_spec_load */
 int oci_fast_load(int dirfd, const char *name, struct arena *a, struct oci_fast **ret,
 		  struct err *e);

@@ -6,7 +6,8 @@
 
 static int check_rule(const struct oci_device_rule *d, size_t i, struct err *e)
 {
-	if (d->access && d->access[strspn(d->access, "rwm")])
+	/* runc takes an "a", for all, where nothing is granted by it. */
+	if (d->access && d->access[strspn(d->access, d->allow ? "rwm" : "rwma")])
 		return err_set(e, EINVAL,
 			       "linux.resources.devices[%zu].access \"%.200s\": must be made of r, "
 			       "w and m",

@@ -240,8 +240,8 @@ struct step {
 		struct {
 			uint32_t slot; /* console socket; SLOT_NONE: send to the planner */
 			uint32_t rows, cols;
-			uint32_t uid, gid; /* owner of the terminal's inner end */
-			uint32_t mount;	   /* bind it on /dev/console */
+			uint32_t uid;	/* owner of the terminal's inner end */
+			uint32_t mount; /* bind it on /dev/console */
 		} console;
 		struct {
 			struct ref key, value;
@@ -254,6 +254,7 @@ struct step {
 			struct ref path;       /* the file to run */
 			struct ref argv, envp; /* LIST */
 			struct ref head, tail; /* state on stdin: head, pid in decimal, tail */
+			uint32_t home;	       /* 1: as in exec */
 			uint32_t timeout_s;    /* 0: none */
 			uint32_t which;	       /* enum oci_hook_kind, for messages */
 			uint32_t index;
@@ -288,7 +289,7 @@ struct step {
 		struct {
 			struct ref cpus;  /* BLOB: bit mask for sched_setaffinity */
 			uint32_t whole;	  /* each of them must be there for the process */
-			struct ref field; /* what messages call it */
+			struct ref field; /* what messages call it; absent: nobody asked for it */
 		} affinity;
 		struct {
 			struct ref nodes; /* BLOB: bit mask for set_mempolicy; absent: none */

@@ -155,7 +155,11 @@ static void affinity_is_set_before_the_clone_and_after_the_cgroup(void **state)
 	const struct {
 		struct oci_cpu_affinity *a;
 		uint32_t steps;
-	} rows[] = { { &both, 2 }, { &first, 2 }, { &last, 1 }, { &none, 0 }, { NULL, 0 } };
+		bool exec, reset;
+	} rows[] = {
+		{ &both, 2, true, false }, { &first, 2, true, true }, { &last, 1, true, false },
+		{ &none, 1, true, true },  { NULL, 1, true, true },   { &both, 1, false, true },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -164,10 +168,13 @@ static void affinity_is_set_before_the_clone_and_after_the_cgroup(void **state)
 		struct fixture f;
 
 		begin(&f);
-		assert_int_equal(sched_plan_affinity(&pr, &f.plan, &f.e), 0);
+		assert_int_equal(sched_plan_affinity(&pr, rows[i].exec, &f.plan, &f.e), 0);
 		view(&f);
 		assert_int_equal(f.host.nsteps, rows[i].steps);
 		s = f.host.steps;
+		/* What nobody named gives the islander all CPUs that its cgroup has. */
+		assert_int_equal(!view_str(&f.host, s[rows[i].steps - 1].u.affinity.field),
+				 rows[i].reset);
 		if (rows[i].steps == 2) {
 			assert_int_equal(s[0].phase, PHASE_HOST);
 			assert_int_equal(s[1].phase, PHASE_COMMIT);

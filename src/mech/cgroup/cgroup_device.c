@@ -50,7 +50,7 @@ static unsigned int access_bits(const char *access)
 {
 	unsigned int bits = 0;
 
-	if (!access)
+	if (!access || strchr(access, 'a'))
 		return BIT_ALL;
 	if (strchr(access, 'r'))
 		bits |= BIT_READ;

@@ -105,6 +105,20 @@ static int check_empty(int fd, const char *path, struct err *e)
 	return 0;
 }
 
+/*
+ * Nothing that enters a frozen cgroup ever answers. An ancestor may be the frozen one: what is
+ * made below it begins frozen, too.
+ */
+static int check_thawed(int fd, const char *path, bool v2, struct err *e)
+{
+	char text[256];
+	int r = sys_read_at(fd, v2 ? "cgroup.events" : "freezer.state", text, sizeof(text));
+
+	if (r > 0 && (v2 ? strstr(text, "frozen 1") != NULL : !str_starts(text, "THAWED")))
+		return err_set(e, EBUSY, "container's cgroup unexpectedly frozen: %s", path);
+	return 0;
+}
+
 struct walk {
 	const char *rest; /* of the path, below the mount */
 	uint32_t made;
@@ -132,9 +146,14 @@ static int make_levels(const struct step *s, const char *path, const char *value
 		w->made += made || w->made > 0;
 		if (r < 0)
 			return err_sys(e, r, "cgroup: make %s", path);
+		if (*w->rest)
+			continue;
+		r = check_thawed(w->fd, path, s->u.cgroup.v2, e);
 		/* A place of systemd's may hold the islander already. */
-		if (!*w->rest && !made && s->phase != PHASE_PLACE)
-			return check_empty(w->fd, path, e);
+		if (r == 0 && !made && s->phase != PHASE_PLACE)
+			r = check_empty(w->fd, path, e);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -20,6 +20,30 @@ struct cred_context {
 	char *const *extra_env; /* NULL-terminated or NULL */
 };
 
+/** The environment of a program: pointers into the process object; the list is cred_env_done's. */
+struct cred_env {
+	const char **list; /* NULL behind the last */
+	size_t count;
+	const char *path; /* of PATH, or NULL */
+	bool home;	  /* the last entry is "HOME=" and keeps the place for what passwd says */
+};
+
+/**
+ * cred_env - one entry a name, the last that is given; a HOME in any case
+ * @ret: to be freed in any case
+ */
+int cred_env(const struct oci_process *pr, const struct cred_context *c, struct cred_env *ret,
+	     struct err *e);
+
+static inline void cred_env_done(struct cred_env *env)
+{
+	free((void *)env->list);
+}
+#define AUTO_CRED_ENV AUTO(cred_env_done)
+
+/** cred_put_home - put what the look-up found into the last of @list, if that is kept for it */
+void cred_put_home(const struct island *in, bool home, char *const *list, uint32_t count);
+
 /**
  * cred_plan_limits - RLIMIT for the planner, OOM_SCORE for the islander
  * @lower: refuse, when it comes to it, a limit above the process's hard limit of then
@@ -60,13 +84,13 @@ int cred_plan_enter(const struct oci_process *pr, const struct host_facts *h,
 void cred_plan_modest(const struct oci_process *pr, const struct host_facts *h,
 		      const struct cred_context *c, bool filtered, struct plan *p);
 
-/** cred_plan_exec - EXEC alone */
+/** cred_plan_drop - the final capability sets, if cred_plan_enter left one more */
+void cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
+		    const struct cred_context *c, bool filtered, struct plan *p);
+
+/** cred_plan_exec - EXEC, the last step of all */
 int cred_plan_exec(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
 		   struct err *e);
-
-/** cred_plan_drop - the final capability sets (if cred_plan_enter left one) and EXEC */
-int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
-		   const struct cred_context *c, bool filtered, struct plan *p, struct err *e);
 
 /**
  * cred_missing - capabilities that are asked for and can't be granted

@@ -191,15 +191,21 @@ static int apply_lookup(struct island *in, const struct step *s, struct err *e)
 	return r < 0 ? not_runnable(w.argv[0], r, e) : 0;
 }
 
+/* The list is in our private copy of the plan. */
+void cred_put_home(const struct island *in, bool home, char *const *list, uint32_t count)
+{
+	if (home && count > 0)
+		((char **)(uintptr_t)list)[count - 1] = (char *)in->home;
+}
+
+/* What the look-up let pass: most often the interpreter of a script is missing. */
 static int apply_exec(struct island *in, const struct step *s, struct err *e)
 {
 	struct words w = find_words(in, s);
 	char found[PATH_BYTES];
 
-	/* The list is in our private copy of the plan; its last entry keeps the place. */
-	if (w.home && w.entries > 0)
-		((char **)(uintptr_t)w.envp)[w.entries - 1] = in->home;
-	return not_runnable(w.argv[0], search(&w, true, found), e);
+	cred_put_home(in, w.home, w.envp, w.entries);
+	return err_sys(e, search(&w, true, found), "exec %.256s", w.argv[0]);
 }
 
 static int apply_oom_score(struct island *in, const struct step *s, struct err *e)

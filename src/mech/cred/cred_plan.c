@@ -39,19 +39,29 @@ static uint64_t cap_set(const struct oci_process *pr, enum oci_capset set,
 void cred_missing(const struct oci_process *pr, const struct host_facts *h,
 		  const struct cred_context *c, struct err *w)
 {
-	AUTO_BUF struct buf names = { 0 };
+	const uint64_t may = cap_set(pr, OCI_CAPS_PERMITTED, h, c) &
+			     cap_set(pr, OCI_CAPS_INHERITABLE, h, c);
+	AUTO_BUF struct buf names = { 0 }, ambient = { 0 };
 
 	for (unsigned int set = 0; pr->capabilities && set < OCI_CAPS_COUNT; set++)
 		for (size_t i = 0; i < pr->capabilities->set[set].count; i++) {
 			const char *name = pr->capabilities->set[set].list[i];
+			uint64_t bit = cap_bit(name, h, c);
 
-			if (cap_bit(name, h, c) == 0 && !(names.data && strstr(names.data, name)))
-				buf_printf(&names, " %s", name);
+			if (bit == 0 && !(names.data && strstr(names.data, name)))
+				buf_printf(&names, " %.100s", name);
+			else if (set == OCI_CAPS_AMBIENT && !(bit & may))
+				buf_printf(&ambient, "%s%s", ambient.len ? ", " : "", name);
 		}
 	if (names.len > 0)
 		(void)err_set(w, EPERM,
 			      "process.capabilities: ignoring what can't be granted:%.400s",
 			      names.data);
+	else if (ambient.len > 0)
+		(void)err_set(w, EPERM,
+			      "process.capabilities: can't raise ambient capability %.300s: "
+			      "must be permitted and inheritable, too",
+			      ambient.data);
 }
 
 char **cred_names(struct arena *a, uint32_t cap_last)
@@ -90,81 +100,76 @@ void cred_plan_limits(const struct oci_process *pr, bool lower, struct plan *p)
 		plan_add_num(p, PHASE_INIT, STEP_OOM_SCORE, pr->oom_score_adj.v);
 }
 
-static const char *env_value(const struct oci_process *pr, const char *name)
-{
-	const char *found = NULL;
-	size_t n = strlen(name);
+/* ---- environment -------------------------------------------------------------------------- */
 
-	for (size_t i = 0; i < pr->env.count; i++)
-		if (strncmp(pr->env.list[i], name, n) == 0 && pr->env.list[i][n] == '=')
-			found = pr->env.list[i] + n + 1;
-	return found;
-}
-
-struct env_entry {
-	char *text;
-	size_t at;
+/* The names already taken; open addressing, at most half full. */
+struct names {
+	const char **slots;
+	size_t size; /* a power of two */
 };
 
-static int by_name(const void *a, const void *b)
+static bool take_name(struct names *n, const char *entry)
 {
-	const struct env_entry *x = a, *y = b;
-	size_t n = strcspn(x->text, "="), m = strcspn(y->text, "=");
-	int r = memcmp(x->text, y->text, n < m ? n : m);
+	size_t len = strcspn(entry, "="), at;
+	uint32_t h = 2166136261U; /* FNV-1a */
 
-	if (r == 0 && n != m)
-		r = n < m ? -1 : 1;
-	return r ? r : x->at < y->at ? -1 : 1;
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)entry[i]) * 16777619U;
+	for (at = h & (n->size - 1); n->slots[at]; at = (at + 1) & (n->size - 1))
+		if (strncmp(n->slots[at], entry, len) == 0 && n->slots[at][len] == '=')
+			return false;
+	n->slots[at] = entry;
+	return true;
 }
 
-/*
- * Of two entries of one name the last is meant, as it is by runc and crun. A program that were
- * given both would take the first.
- */
-static int drop_overridden(char **list, size_t *count)
+static void reverse(const char **list, size_t n)
 {
-	AUTO_FREE struct env_entry *all = calloc(*count + 1, sizeof(*all));
-	size_t n = 0;
+	for (size_t i = 0; i < n / 2; i++) {
+		const char *other = list[n - 1 - i];
 
-	if (!all)
-		return -ENOMEM;
-	for (size_t i = 0; i < *count; i++)
-		all[i] = (struct env_entry){ list[i], i };
-	qsort(all, *count, sizeof(*all), by_name);
-	for (size_t i = 0; i + 1 < *count; i++) {
-		size_t len = strcspn(all[i].text, "=");
-
-		if (strcspn(all[i + 1].text, "=") == len &&
-		    memcmp(all[i].text, all[i + 1].text, len) == 0)
-			list[all[i].at] = NULL;
+		list[n - 1 - i] = list[i];
+		list[i] = other;
 	}
-	for (size_t i = 0; i < *count; i++)
-		if (list[i])
-			list[n++] = list[i];
-	*count = n;
-	return 0;
 }
 
-static int plan_env(const struct oci_process *pr, const struct cred_context *c, struct plan *p,
-		    enum phase phase, struct ref *ret, struct err *e)
+int cred_env(const struct oci_process *pr, const struct cred_context *c, struct cred_env *ret,
+	     struct err *e)
 {
-	static char home[] = "HOME=";
-	AUTO_BUF struct buf list = { 0 };
-	char *entry = home;
-	size_t count;
+	AUTO_FREE const char **slots = NULL;
+	struct names names = { .size = 16 };
+	size_t all = pr->env.count, n = 0;
+	const char **list;
 
-	for (size_t i = 0; i < pr->env.count; i++)
-		buf_add(&list, &pr->env.list[i], sizeof(char *));
+	*ret = (struct cred_env){ .home = true };
 	for (char *const *extra = c->extra_env; extra && *extra; extra++)
-		buf_add(&list, extra, sizeof(char *));
-	if (!env_value(pr, "HOME"))
-		buf_add(&list, &entry, sizeof(char *));
-	count = list.len / sizeof(char *);
-	if (list.failed || (count && drop_overridden((char **)(void *)list.data, &count) < 0))
+		all++;
+	while (names.size < 2 * all)
+		names.size *= 2;
+	names.slots = slots = calloc(names.size, sizeof(*slots));
+	ret->list = list = calloc(all + 2, sizeof(*list));
+	if (!slots || !list)
 		return err_oom(e);
-	/* No entries at all is an empty list, not an absent one. */
-	*ret = plan_list_n(p, phase, count ? (char *const *)(const void *)list.data : &entry,
-			   count);
+	/* From the end: of several with one name the last holds, and keeps its place. */
+	for (size_t i = all; i-- > 0;) {
+		const char *entry = i < pr->env.count ? pr->env.list[i]
+						      : c->extra_env[i - pr->env.count];
+
+		if (!take_name(&names, entry))
+			continue;
+		/* As runc and engines have it, an empty HOME is none. */
+		if (str_starts(entry, "HOME=")) {
+			ret->home = entry[5] == '\0';
+			if (ret->home)
+				continue;
+		} else if (str_starts(entry, "PATH=")) {
+			ret->path = entry + 5;
+		}
+		list[n++] = entry;
+	}
+	reverse(list, n);
+	if (ret->home)
+		list[n++] = "HOME=";
+	ret->count = n;
 	return 0;
 }
 
@@ -172,24 +177,26 @@ static int plan_exec_step(const struct oci_process *pr, const struct cred_contex
 			  struct plan *p, enum phase phase, enum step_kind kind, struct err *e)
 {
 	struct step s = { .kind = (uint16_t)kind, .phase = (uint8_t)phase };
-	const char *path = env_value(pr, "PATH");
+	AUTO_CRED_ENV struct cred_env env = { 0 };
 	bool kept = c->partial && !pr->env.list;
-	int r = 0;
+	int r;
 
 	if (!pr->args.count && !(c->partial && !pr->args.list))
 		return err_set(e, EINVAL, "process.args: must not be empty");
+	r = cred_env(pr, c, &env, e);
+	if (r < 0)
+		return r;
 	/* The look-up needs the name alone; the program gets everything. */
 	s.u.exec.argv =
 		plan_list_n(p, phase, pr->args.list, kind == STEP_LOOKUP ? 1 : pr->args.count);
-	s.u.exec.path = plan_str(p, phase, path || kept ? path : DEFAULT_PATH);
+	s.u.exec.path = plan_str(p, phase, env.path || kept ? env.path : DEFAULT_PATH);
 	s.u.exec.uid = pr->user.uid;
 	s.u.exec.gid = pr->user.gid;
-	s.u.exec.home = !kept && !env_value(pr, "HOME");
+	s.u.exec.home = !kept && env.home;
 	if (kind == STEP_EXEC && !kept)
-		r = plan_env(pr, c, p, phase, &s.u.exec.envp, e);
-	if (r == 0)
-		plan_add(p, &s);
-	return r;
+		s.u.exec.envp = plan_list_n(p, phase, (char *const *)env.list, env.count);
+	plan_add(p, &s);
+	return 0;
 }
 
 void cred_plan_workdir(const struct oci_process *pr, const struct cred_context *c, struct plan *p)
@@ -281,12 +288,11 @@ void cred_plan_modest(const struct oci_process *pr, const struct host_facts *h,
 					.inheritable = cap_set(pr, OCI_CAPS_INHERITABLE, h, c) } });
 }
 
-int cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
-		   const struct cred_context *c, bool filtered, struct plan *p, struct err *e)
+void cred_plan_drop(const struct oci_process *pr, const struct host_facts *h,
+		    const struct cred_context *c, bool filtered, struct plan *p)
 {
 	if (filtered && !pr->no_new_privileges &&
 	    !(cap_set(pr, OCI_CAPS_PERMITTED, h, c) & cap_set(pr, OCI_CAPS_EFFECTIVE, h, c) &
 	      sys_admin))
 		plan_caps(pr, h, c, 0, p);
-	return cred_plan_exec(pr, c, p, e);
 }

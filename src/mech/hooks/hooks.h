@@ -21,9 +21,12 @@ struct hooks_output hooks_plan_output(const struct oci_spec *s, struct plan *p);
  * hooks_plan - HOOK steps of one kind
  * @phase:      whose program runs them
  * @head, @tail: state JSON round the pid
+ * @env:        for those that have none of their own; NULL: that of whoever runs them
+ * @home:       the last of @env keeps the place of HOME
  */
 void hooks_plan(const struct oci_spec *s, enum oci_hook_kind kind, enum phase phase,
-		const char *head, const char *tail, struct hooks_output o, struct plan *p);
+		const char *head, const char *tail, struct hooks_output o, char *const *env,
+		bool home, struct plan *p);
 
 /** hooks_open_log - OPEN_LOG: the file, made when missing; Return: fd or a negative code */
 int hooks_open_log(const struct plan_view *v, const struct step *s, struct err *e);

@@ -172,13 +172,16 @@ static int verdict(const struct step *s, const char *path, struct run *k, int r,
 	if (k->out >= 0)
 		listen_to(k);
 	if (r == -ETIME)
-		return err_set(e, r, "hooks.%s[%u] \"%s\": killed after its timeout of %u s", kind,
-			       s->u.hook.index, path, s->u.hook.timeout_s);
+		return err_set(
+			e, r, "error running %s hook #%u: \"%s\": killed after its timeout of %u s",
+			kind, s->u.hook.index, path, s->u.hook.timeout_s);
 	if (r < 0)
-		return err_sys(e, r, "hooks.%s[%u] \"%s\"", kind, s->u.hook.index, path);
+		return err_sys(e, r, "error running %s hook #%u: \"%s\"", kind, s->u.hook.index,
+			       path);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return err_set(e, EPERM, "hooks.%s[%u] \"%s\": %s %d%s%s", kind, s->u.hook.index, path,
+	return err_set(e, EPERM, "error running %s hook #%u: \"%s\": %s %d%s%s", kind,
+		       s->u.hook.index, path,
 		       WIFEXITED(status) ? "exit status" : "killed by signal",
 		       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
 		       k->said_len ? ": " : "", k->said);

@@ -26,7 +26,8 @@ struct hooks_output hooks_plan_output(const struct oci_spec *s, struct plan *p)
 }
 
 void hooks_plan(const struct oci_spec *s, enum oci_hook_kind kind, enum phase phase,
-		const char *head, const char *tail, struct hooks_output o, struct plan *p)
+		const char *head, const char *tail, struct hooks_output o, char *const *env,
+		bool home, struct plan *p)
 {
 	const struct oci_hook_list *l = &s->hooks[kind];
 
@@ -41,7 +42,9 @@ void hooks_plan(const struct oci_spec *s, enum oci_hook_kind kind, enum phase ph
 					    .path = plan_str(p, phase, k->path),
 					    .argv = plan_list(p, phase,
 							      k->args.count ? k->args.list : alone),
-					    .envp = plan_list(p, phase, k->env.list),
+					    .envp = plan_list(p, phase,
+							      k->env.list ? k->env.list : env),
+					    .home = !k->env.list && home,
 					    .head = plan_str(p, phase, head),
 					    .tail = plan_str(p, phase, tail),
 					    .timeout_s = k->timeout_s.set ? (uint32_t)k->timeout_s.v

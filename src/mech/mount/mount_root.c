@@ -110,7 +110,8 @@ int mnt_apply_root(struct island *in, const struct step *s, struct err *e)
 	in->root_fd = own >= 0 ? TAKE_FD(own) : sys_openat2(tree, ".", O_PATH | O_DIRECTORY, 0);
 	if (in->root_fd < 0)
 		return err_sys(e, in->root_fd, "open the root");
-	return 0;
+	/* Hooks begin there, as in runc. */
+	return fchdir(in->root_fd) < 0 ? err_sys(e, errno, "enter the root") : 0;
 }
 
 static int enter_root(struct err *e)
@@ -153,8 +154,6 @@ int mnt_apply_pivot(struct island *in, const struct step *s, struct err *e)
 {
 	int r;
 
-	if (fchdir(in->root_fd) < 0)
-		return err_sys(e, errno, "enter the root");
 	if (s->u.num.value == MNT_PIVOT)
 		return pivot(e);
 	if (s->u.num.value == MNT_PIVOT_MOVE) {

@@ -27,13 +27,15 @@ extern const char *const sched_mempolicy_flags[];
 int sched_plan_process(const struct oci_process *pr, struct plan *p, struct err *e);
 
 /**
- * sched_plan_affinity - execCPUAffinity: AFFINITY of the planner before the clone and of the
- * islander once it has entered the container's cgroups
+ * sched_plan_affinity - AFFINITY of the planner before the clone, and of the islander once it
+ * has entered the container's cgroups
+ * @exec: execCPUAffinity counts
  *
- * With an initial list alone the islander ends up on all CPUs that the cgroup has. exec only.
+ * Where no final list is given, the islander ends up on all CPUs that the cgroup has, whatever
+ * its caller was bound to.
  * Return: 0; -EINVAL, naming the field.
  */
-int sched_plan_affinity(const struct oci_process *pr, struct plan *p, struct err *e);
+int sched_plan_affinity(const struct oci_process *pr, bool exec, struct plan *p, struct err *e);
 
 /**
  * sched_plan_cpus - AFFINITY of a process that waits, to exactly these CPUs

@@ -27,7 +27,9 @@ static int apply_affinity(const struct island *in, const struct step *s, struct 
 
 	if (syscall(SYS_sched_setaffinity, in->pid, (unsigned long)s->u.affinity.cpus.len, mask) <
 	    0)
-		return errno == EINVAL
+		/* Without a name nobody asked for it, and on fewer CPUs it runs as well. */
+		return !field ? 0
+		       : errno == EINVAL
 			       ? err_set(e, EINVAL, "%s: none of these CPUs is there", field)
 			       : err_sys(e, errno, "%s", field);
 	if (s->u.affinity.whole && !has_all(in->pid, s, mask))
@@ -46,8 +48,8 @@ static const char *why_refused(uint32_t policy, int code)
 		       "real-time task while its cpu.rt_runtime_us is 0 (set "
 		       "linux.resources.cpu.realtimeRuntime)";
 	if (code == EPERM && policy == SCHED_DEADLINE)
-		return ": needs CAP_SYS_NICE, and all CPUs: it can't be used together with "
-		       "linux.resources.cpu.cpus or execCPUAffinity";
+		return ": needs CAP_SYS_NICE, and all CPUs: process scheduler can't be used "
+		       "together with AllowedCPUs (linux.resources.cpu.cpus, execCPUAffinity)";
 	if (code == EPERM)
 		return ": a lower nice value needs CAP_SYS_NICE or RLIMIT_NICE";
 	if (code == EBUSY && policy == SCHED_DEADLINE)

@@ -171,17 +171,18 @@ static int plan_cpus(const char *field, const char *list, bool whole, enum phase
 	return 0;
 }
 
-int sched_plan_affinity(const struct oci_process *pr, struct plan *p, struct err *e)
+int sched_plan_affinity(const struct oci_process *pr, bool exec, struct plan *p, struct err *e)
 {
-	const struct oci_cpu_affinity *a = pr->exec_cpu_affinity;
+	const struct oci_cpu_affinity *a = exec ? pr->exec_cpu_affinity : NULL;
 	const char *initial = a && a->initial && *a->initial ? a->initial : NULL;
 	const char *final = a && a->final && *a->final ? a->final : NULL;
 	int r = 0;
 
 	if (initial)
 		r = plan_cpus("process.execCPUAffinity.initial", initial, false, PHASE_HOST, p, e);
-	if (r == 0 && (initial || final))
-		r = plan_cpus("process.execCPUAffinity.final", final, false, PHASE_COMMIT, p, e);
+	if (r == 0)
+		r = plan_cpus(final ? "process.execCPUAffinity.final" : NULL, final, false,
+			      PHASE_COMMIT, p, e);
 	return r;
 }
 

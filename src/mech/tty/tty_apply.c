@@ -93,8 +93,8 @@ int tty_apply(struct island *in, const struct step *s, struct err *e)
 		return err_sys(e, errno, "process.terminal: open the inner end");
 	if ((size.ws_row || size.ws_col) && ioctl(inner, TIOCSWINSZ, &size) < 0)
 		return err_sys(e, errno, "process.consoleSize");
-	if (fchown(inner, s->u.console.uid, s->u.console.gid) < 0 && errno != EINVAL &&
-	    errno != EPERM)
+	/* Its group is what the devpts mount says: "tty", whose members may write to terminals. */
+	if (fchown(inner, s->u.console.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM)
 		return err_sys(e, errno, "process.terminal: fchown");
 	if (s->u.console.mount)
 		r = mount_console(in, inner, e);

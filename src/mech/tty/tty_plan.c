@@ -13,6 +13,5 @@ void tty_plan(const struct oci_process *pr, uint32_t console_slot, bool mount, s
 						   .rows = size ? size->height : 0,
 						   .cols = size ? size->width : 0,
 						   .uid = pr->user.uid,
-						   .gid = pr->user.gid,
 						   .mount = mount } });
 }
