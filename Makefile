@@ -31,6 +31,7 @@ check: $(BUILD)/cay
 check-vm: $(BUILD)/cay
 	@tools/deps.sh vm
 	@tests/vm/run.sh $(BUILD)
+	@tests/vm/run.sh -c v1 $(BUILD)
 
 check-all: check check-vm
 

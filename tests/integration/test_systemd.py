@@ -145,6 +145,27 @@ def test_a_scope_carries_the_limits_and_delete_removes_it(scoped, sleeper):
     assert not d.exists()
 
 
+def test_on_v1_the_scope_is_in_every_hierarchy(scoped, sleeper):
+    """systemd moves processes in those it uses; the others are ours."""
+    if not (CGROUP_ROOT / "memory" / "tasks").exists() or not (CGROUP_ROOT / "pids" / "system.slice").exists():
+        skip("cgroup v1 with systemd in charge")
+    sleeper.linux["resources"].update(LIMITS, hugepageLimits=[{"pageSize": "2MB", "limit": 4 << 20}])
+    id, unit = scoped.start(sleeper)
+    assert scoped.show(unit, "MemoryLimit", "CPUQuotaPerSecUSec", "CPUShares", "TasksMax", "Slice", "ControlGroup") == {
+        "MemoryLimit": str(64 << 20), "CPUQuotaPerSecUSec": "500ms", "CPUShares": "512", "TasksMax": "20",
+        "Slice": "system.slice", "ControlGroup": f"/system.slice/{unit}"}
+    assert scoped.systemctl("daemon-reload").rc == 0
+    dirs = harness.cgroup_dirs_of(scoped.cay.pid(id))
+    assert {d.name for d in dirs.values()} == {unit}, dirs
+    want = {"memory": ("memory.limit_in_bytes", str(64 << 20)), "cpu": ("cpu.cfs_quota_us", "50000"),
+            "cpuacct": ("cpu.shares", "512"), "pids": ("pids.max", "20"),
+            "hugetlb": ("hugetlb.2MB.limit_in_bytes", str(4 << 20))}
+    assert {k: (f, (dirs[k] / f).read_text().strip()) for k, (f, _) in want.items()} == want
+    scoped.ok("delete", "--force", id)
+    assert scoped.gone(unit)
+    assert [d for d in dirs.values() if d.exists()] == []
+
+
 def test_reloading_systemd_keeps_every_limit(scoped, sleeper):
     need_v2()
     sleeper.linux["resources"].update(LIMITS, unified={"memory.high": str(48 << 20)})

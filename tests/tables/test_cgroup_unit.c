@@ -172,6 +172,37 @@ static void everything_happens_around_the_waiting_islander(void **state)
 	done(&f);
 }
 
+static void a_quota_of_v1_comes_from_two_files(void **state)
+{
+	static const struct {
+		const char *first, *first_value, *second, *second_value, *want;
+		uint64_t now;
+	} rows[] = {
+		{ "cpu.cfs_period_us", "50000", "cpu.cfs_quota_us", "25000",
+		  "CPUQuotaPerSecUSec t 500000\nCPUQuotaPeriodUSec t 50000\n", 0 },
+		/* An update writes the quota first when it shrinks; or the quota alone. */
+		{ "cpu.cfs_quota_us", "25000", "cpu.cfs_period_us", "50000",
+		  "CPUQuotaPerSecUSec t 500000\nCPUQuotaPeriodUSec t 50000\n", 100000 },
+		{ "cpu.cfs_quota_us", "25000", "cpu.shares", "77",
+		  "CPUShares t 77\nCPUQuotaPerSecUSec t 500000\nCPUQuotaPeriodUSec t 50000\n",
+		  50000 },
+		{ "cpu.cfs_quota_us", "-1", "cpu.shares", "77",
+		  "CPUShares t 77\nCPUQuotaPerSecUSec t 18446744073709551615\n", 0 },
+		{ "cpu.cfs_period_us", "50000", "cpu.shares", "77", "CPUShares t 77\n", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_BUF struct buf out = { 0 };
+		struct cg_quota q = { .period_us = rows[i].now };
+
+		cg_property_of_file(rows[i].first, false, rows[i].first_value, &q, &out);
+		cg_property_of_file(rows[i].second, false, rows[i].second_value, &q, &out);
+		cg_property_of_quota(&q, &out);
+		assert_string_equal(out.data, rows[i].want);
+	}
+}
+
 static void systemd_learns_each_limit_that_is_written(void **state)
 {
 	struct fixture f;
@@ -207,12 +238,12 @@ static void systemd_learns_each_limit_that_is_written(void **state)
 					    "MemoryMax t 1048576\n"
 					    "MemoryLow t 4096\n"
 					    "CPUWeight t 39\n"
-					    "CPUQuotaPerSecUSec t 670000\n"
-					    "CPUQuotaPeriodUSec t 50000\n"
 					    "AllowedCPUs ay 0f02\n"
 					    "AllowedMemoryNodes ay 01\n"
 					    "TasksMax t 18446744073709551615\n"
-					    "MemoryHigh t 18446744073709551615\n");
+					    "MemoryHigh t 18446744073709551615\n"
+					    "CPUQuotaPerSecUSec t 670000\n"
+					    "CPUQuotaPeriodUSec t 50000\n");
 	done(&f);
 }
 
@@ -325,6 +356,7 @@ int main(void)
 		cmocka_unit_test(refuses_paths_that_name_no_unit),
 		cmocka_unit_test(rootless_units_live_below_the_users_service_manager),
 		cmocka_unit_test(everything_happens_around_the_waiting_islander),
+		cmocka_unit_test(a_quota_of_v1_comes_from_two_files),
 		cmocka_unit_test(systemd_learns_each_limit_that_is_written),
 		cmocka_unit_test(annotations_become_typed_properties),
 		cmocka_unit_test(a_bad_annotation_is_named),

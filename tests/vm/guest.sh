@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# guest.sh [-s DIR] [-o OUT] [-t SECONDS] [--] COMMAND [ARGUMENT...]
+# guest.sh [-c v1|v2] [-s DIR] [-o OUT] [-t SECONDS] [--] COMMAND [ARGUMENT...]
 #
-# Run a command as root in a freshly booted Debian: its own kernel, systemd, cgroup v2, AppArmor.
+# Run a command as root in a freshly booted Debian: its own kernel, systemd, cgroup v2 (or v1), AppArmor.
 # A copy of DIR is its working directory, /share. What it writes to /out is copied to OUT. Its
 # output is ours, its exit status too; 124: out of time; 125: the guest itself failed.
 set -euo pipefail
@@ -16,9 +16,10 @@ fail() {
 # Emulation keeps time badly when two processors of the guest wait for each other on one of ours.
 processors=${CAY_VM_CPUS:-2}
 memory=${CAY_VM_MEMORY:-2048}
-share='' out='' seconds=${CAY_VM_SECONDS:-900}
-while getopts s:o:t: option; do
+cgroup=v2 share='' out='' seconds=${CAY_VM_SECONDS:-900}
+while getopts c:s:o:t: option; do
 	case $option in
+	c) cgroup=$OPTARG ;;
 	s) share=$OPTARG ;;
 	o) out=$OPTARG ;;
 	t) seconds=$OPTARG ;;
@@ -26,6 +27,11 @@ while getopts s:o:t: option; do
 	esac
 done
 shift $((OPTIND - 1))
+case $cgroup in
+v1) hierarchy="systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1" ;;
+v2) hierarchy="systemd.unified_cgroup_hierarchy=1" ;;
+*) fail "-c $cgroup: must be v1 or v2" ;;
+esac
 [ $# -gt 0 ] || fail "no command; usage: guest.sh [-s DIR] [-o OUT] [-t SECONDS] [--] COMMAND..."
 for tool in qemu-system-x86_64 mke2fs debugfs; do
 	command -v $tool >/dev/null || fail "$tool: not found (tools/deps.sh vm)"
@@ -67,7 +73,7 @@ make_share() {
 
 kernel_options() {
 	echo "root=/dev/nvme0n1 rootfstype=ext4 rw console=ttyS0 quiet loglevel=4 panic=-1" \
-		"systemd.unit=cay-vm.target systemd.unified_cgroup_hierarchy=1 systemd.show_status=no" \
+		"systemd.unit=cay-vm.target $hierarchy systemd.show_status=no" \
 		"lsm=landlock,lockdown,yama,apparmor,bpf apparmor=1 mitigations=off cryptomgr.notests" \
 		"${CAY_VM_APPEND:-}"
 }

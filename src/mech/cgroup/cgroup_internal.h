@@ -117,11 +117,22 @@ void cg_unit_add_start(struct cg_build *b);
  */
 int cg_unit_finish(const struct oci_spec *s, struct cg_build *b, struct err *e);
 
+/* Time of the processors in a period, gathered from its files. A period of 0: the usual one. */
+struct cg_quota {
+	bool set;
+	uint64_t quota_us, period_us;
+};
+
 /**
  * cg_property_of_file - what systemd calls the limit in a control file
- * @out: gets a line for each property; nothing when systemd has none
+ * @q:   gets what belongs to the quota; cg_property_of_quota tells it when all files have been seen
+ * @out: gets a line for each other property; nothing when systemd has none
  */
-void cg_property_of_file(const char *file, bool v2, const char *value, struct buf *out);
+void cg_property_of_file(const char *file, bool v2, const char *value, struct cg_quota *q,
+			 struct buf *out);
+
+/** cg_property_of_quota - the lines of a quota; none when none was set */
+void cg_property_of_quota(const struct cg_quota *q, struct buf *out);
 
 /**
  * cg_property_of_annotation - a property in GVariant's text form

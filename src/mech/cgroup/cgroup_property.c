@@ -12,7 +12,13 @@
  * holds a control character. Names: systemd.resource-control(5), org.freedesktop.systemd1(5).
  */
 
-enum { SEC_USEC = 1000000, MAX_CPUS = 8192, MAX_ELEMENTS = 256, MAX_TEXT = 4096 };
+enum {
+	SEC_USEC = 1000000,
+	USUAL_PERIOD_US = 100000,
+	MAX_CPUS = 8192,
+	MAX_ELEMENTS = 256,
+	MAX_TEXT = 4096
+};
 
 /* ---- From control files ---------------------------------------------------------------- */
 
@@ -20,6 +26,8 @@ enum file_form {
 	FORM_NUMBER, /* or "max", "-1" */
 	FORM_WEIGHT, /* cpu.idle: 1 is the weight 0 */
 	FORM_CPU_MAX,
+	FORM_QUOTA, /* v1: two files make one property */
+	FORM_PERIOD,
 	FORM_LIST,
 };
 
@@ -35,12 +43,14 @@ static const struct {
 	{ "memory.swap.max", "MemorySwapMax", true, FORM_NUMBER },
 	{ "cpu.weight", "CPUWeight", true, FORM_NUMBER },
 	{ "cpu.idle", "CPUWeight", true, FORM_WEIGHT },
-	{ "cpu.max", "CPUQuotaPerSecUSec", true, FORM_CPU_MAX },
+	{ "cpu.max", NULL, true, FORM_CPU_MAX },
 	{ "cpuset.cpus", "AllowedCPUs", true, FORM_LIST },
 	{ "cpuset.mems", "AllowedMemoryNodes", true, FORM_LIST },
 	{ "pids.max", "TasksMax", true, FORM_NUMBER },
 	{ "memory.limit_in_bytes", "MemoryLimit", false, FORM_NUMBER },
 	{ "cpu.shares", "CPUShares", false, FORM_NUMBER },
+	{ "cpu.cfs_quota_us", NULL, false, FORM_QUOTA },
+	{ "cpu.cfs_period_us", NULL, false, FORM_PERIOD },
 	{ "pids.max", "TasksMax", false, FORM_NUMBER },
 };
 
@@ -51,25 +61,32 @@ static uint64_t number_or_max(const char *text)
 	return parse_u64(text, &v) < 0 ? UINT64_MAX : v;
 }
 
+void cg_property_of_quota(const struct cg_quota *q, struct buf *out)
+{
+	uint64_t period = q->period_us ? q->period_us : USUAL_PERIOD_US;
+	uint64_t per_sec = UINT64_MAX;
+
+	if (!q->set || period == UINT64_MAX)
+		return;
+	/* systemd keeps whole percents: up, lest a limit it writes be below the one asked for. */
+	if (q->quota_us < UINT64_MAX / SEC_USEC)
+		per_sec = (q->quota_us * SEC_USEC / period + 9999) / 10000 * 10000;
+	buf_printf(out, "CPUQuotaPerSecUSec t %llu\n", (unsigned long long)per_sec);
+	if (period != USUAL_PERIOD_US)
+		buf_printf(out, "CPUQuotaPeriodUSec t %llu\n", (unsigned long long)period);
+}
+
 /* "50000 100000" or "max 100000": microseconds a period; the period may be missing. */
-static void cpu_max(const char *name, const char *value, struct buf *out)
+static void cpu_max(const char *value, struct cg_quota *q)
 {
 	const char *blank = strchr(value, ' ');
-	uint64_t quota, period = blank ? number_or_max(blank + 1) : 100000;
-	uint64_t per_sec = UINT64_MAX;
 	char text[32];
 
 	(void)snprintf(text, sizeof(text), "%.*s",
 		       (int)(blank ? (size_t)(blank - value) : strlen(value)), value);
-	quota = number_or_max(text);
-	if (period == 0 || period == UINT64_MAX)
-		return;
-	/* systemd keeps whole percents: up, lest a limit it writes be below the one asked for. */
-	if (quota < UINT64_MAX / SEC_USEC)
-		per_sec = (quota * SEC_USEC / period + 9999) / 10000 * 10000;
-	buf_printf(out, "%s t %llu\n", name, (unsigned long long)per_sec);
-	if (period != 100000)
-		buf_printf(out, "CPUQuotaPeriodUSec t %llu\n", (unsigned long long)period);
+	*q = (struct cg_quota){ .set = true,
+				.quota_us = number_or_max(text),
+				.period_us = blank ? number_or_max(blank + 1) : 0 };
 }
 
 /* A list the kernel refuses will be refused when it is written; here it is only left out. */
@@ -90,7 +107,8 @@ static void cpu_list(const char *name, const char *value, struct buf *out)
 	buf_str(out, "\n");
 }
 
-void cg_property_of_file(const char *file, bool v2, const char *value, struct buf *out)
+void cg_property_of_file(const char *file, bool v2, const char *value, struct cg_quota *q,
+			 struct buf *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		const char *name = files[i].property;
@@ -107,7 +125,14 @@ void cg_property_of_file(const char *file, bool v2, const char *value, struct bu
 				buf_printf(out, "%s t 0\n", name);
 			break;
 		case FORM_CPU_MAX:
-			cpu_max(name, value, out);
+			cpu_max(value, q);
+			break;
+		case FORM_QUOTA:
+			q->set = true;
+			q->quota_us = number_or_max(value);
+			break;
+		case FORM_PERIOD:
+			q->period_us = number_or_max(value);
 			break;
 		case FORM_LIST:
 			cpu_list(name, value, out);

@@ -3,6 +3,7 @@
 
 #include "base/parse.h"
 #include "sys/spawn.h"
+#include "sys/syscalls.h"
 
 #include <string.h>
 
@@ -75,15 +76,34 @@ int cg_unit_apply(const struct plan_view *v, const struct step *s, pid_t pid, st
 	return attach(view_str(v, s->u.scope.unit), s->u.scope.user, pid, e);
 }
 
-static void properties_of(const struct plan_view *v, struct buf *out)
+/* v1 has a file of its own for the period, which an update may leave as it is. */
+static uint64_t period_now(char *const *dirs, size_t count)
+{
+	uint64_t period = 0;
+	char text[32];
+
+	for (size_t i = 0; i < count; i++) {
+		AUTO_FD int fd = cg_open_dir(dirs[i]);
+
+		if (fd < 0 || sys_read_at(fd, "cpu.cfs_period_us", text, sizeof(text)) < 0)
+			continue;
+		text[strcspn(text, "\n")] = '\0';
+		if (parse_u64(text, &period) == 0)
+			return period;
+	}
+	return 0;
+}
+
+static void properties_of(const struct plan_view *v, struct cg_quota *quota, struct buf *out)
 {
 	for (uint32_t i = 0; i < v->nsteps; i++) {
 		const struct step *s = &v->steps[i];
 
 		if (s->kind == STEP_CGROUP_SET && s->u.cgroup.optional == CG_MUST)
 			cg_property_of_file(view_str(v, s->u.cgroup.file), s->u.cgroup.v2,
-					    view_str(v, s->u.cgroup.value), out);
+					    view_str(v, s->u.cgroup.value), quota, out);
 	}
+	cg_property_of_quota(quota, out);
 }
 
 int cg_unit_update(const struct oci_resources *res, const struct host_facts *h, char *const *dirs,
@@ -94,6 +114,7 @@ int cg_unit_update(const struct oci_resources *res, const struct host_facts *h, 
 	AUTO_BUF struct buf answer = { 0 };
 	AUTO_PLAN struct plan p;
 	struct plan_view v = { 0 };
+	struct cg_quota quota = { 0 };
 	int r;
 
 	plan_init(&p);
@@ -102,7 +123,8 @@ int cg_unit_update(const struct oci_resources *res, const struct host_facts *h, 
 		r = plan_view_half(&p.host, NULL, 0, &v, e);
 	if (r < 0)
 		return r;
-	properties_of(&v, &lines);
+	quota.period_us = period_now(dirs, count);
+	properties_of(&v, &quota, &lines);
 	if (lines.failed)
 		return err_oom(e);
 	argv[2] = manager_word(user);

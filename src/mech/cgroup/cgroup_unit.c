@@ -144,6 +144,7 @@ void cg_unit_add_start(struct cg_build *b)
 static void add_limits(struct cg_build *b, struct buf *out)
 {
 	const char *pool = b->p->host.pool.data;
+	struct cg_quota quota = { 0 };
 
 	for (size_t off = b->unit.step_off; off < b->p->host.steps.len;
 	     off += sizeof(struct step)) {
@@ -152,8 +153,9 @@ static void add_limits(struct cg_build *b, struct buf *out)
 		memcpy(&s, b->p->host.steps.data + off, sizeof(s));
 		if (s.kind == STEP_CGROUP_SET && s.u.cgroup.optional == CG_MUST)
 			cg_property_of_file(pool + s.u.cgroup.file.off, s.u.cgroup.v2,
-					    pool + s.u.cgroup.value.off, out);
+					    pool + s.u.cgroup.value.off, &quota, out);
 	}
+	cg_property_of_quota(&quota, out);
 }
 
 static void add_basics(struct cg_build *b, struct buf *out)
