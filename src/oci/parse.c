@@ -58,47 +58,6 @@ void oci_spec_free(struct oci_spec *s)
 	free(s);
 }
 
-int oci_process_parse(const char *text, size_t len, struct arena *a, struct oci_process **ret,
-		      struct err *e)
-{
-	AUTO_JSON struct json *doc = NULL;
-	struct oci_process *p;
-	int r;
-
-	r = json_parse(text, len, &doc, e);
-	if (r < 0)
-		return r;
-	p = arena_alloc(a, sizeof(*p));
-	if (!p)
-		return err_oom(e);
-	r = oci_table_read(&oci_process_table, doc, "process", a, p, e);
-	if (r < 0)
-		return r;
-	*ret = p;
-	return 0;
-}
-
-int oci_resources_parse(const char *text, size_t len, struct arena *a, struct oci_resources **ret,
-			struct err *e)
-{
-	AUTO_JSON struct json *doc = NULL;
-	struct oci_resources *res;
-	int r;
-
-	r = json_parse(text, len, &doc, e);
-	if (r < 0)
-		return r;
-	res = arena_alloc(a, sizeof(*res));
-	if (!res)
-		return err_oom(e);
-	r = oci_table_read(&oci_resources_table, doc, "linux.resources", a, res, e);
-	if (r < 0)
-		return r;
-	*ret = res;
-	return 0;
-}
-
-/* Elsewhere unknown members are ignored; here one that is not obeyed would be a right believed taken. */
 static int known_to_fast(const char *key, struct json *value, void *arg)
 {
 	(void)value;
@@ -106,6 +65,42 @@ static int known_to_fast(const char *key, struct json *value, void *arg)
 		if (str_eq(row->key, key))
 			return 0;
 	return err_set(arg, EINVAL, "\"%.64s\" can't be changed at the start of a container", key);
+}
+
+/* An object that stands alone, as @t says; where @fast, no member that oci_fast_table does not have. */
+static int parse_alone(const struct oci_table *t, const char *name, bool fast, const char *text,
+		       size_t len, struct arena *a, void **ret, struct err *e)
+{
+	AUTO_JSON struct json *doc = NULL;
+	void *object;
+	int r;
+
+	r = json_parse(text, len, &doc, e);
+	if (r < 0)
+		return r;
+	object = arena_alloc(a, t->size);
+	if (!object)
+		return err_oom(e);
+	r = oci_table_read(t, doc, name, a, object, e);
+	if (r == 0 && fast)
+		r = json_each(doc, known_to_fast, e);
+	if (r < 0)
+		return r;
+	*ret = object;
+	return 0;
+}
+
+int oci_process_parse(const char *text, size_t len, struct arena *a, struct oci_process **ret,
+		      struct err *e)
+{
+	return parse_alone(&oci_process_table, "process", false, text, len, a, (void **)ret, e);
+}
+
+int oci_resources_parse(const char *text, size_t len, struct arena *a, struct oci_resources **ret,
+			struct err *e)
+{
+	return parse_alone(&oci_resources_table, "linux.resources", false, text, len, a,
+			   (void **)ret, e);
 }
 
 static int check_fast(const struct oci_fast *f, struct err *e)
@@ -121,28 +116,18 @@ static int check_fast(const struct oci_fast *f, struct err *e)
 	return 0;
 }
 
+/* Elsewhere unknown members are ignored; one that is not obeyed here would be a right believed taken. */
 int oci_fast_parse(const char *text, size_t len, struct arena *a, struct oci_fast **ret,
 		   struct err *e)
 {
-	AUTO_JSON struct json *doc = NULL;
-	struct oci_fast *f;
-	int r;
+	struct oci_fast *f = NULL;
+	int r = parse_alone(&oci_fast_table, NULL, true, text, len, a, (void **)&f, e);
 
-	r = json_parse(text, len, &doc, e);
-	if (r < 0)
-		return r;
-	f = arena_alloc(a, sizeof(*f));
-	if (!f)
-		return err_oom(e);
-	r = oci_table_read(&oci_fast_table, doc, NULL, a, f, e);
-	if (r == 0)
-		r = json_each(doc, known_to_fast, e);
-	if (r == 0)
+	if (r == 0 && f)
 		r = check_fast(f, e);
-	if (r < 0)
-		return r;
-	*ret = f;
-	return 0;
+	if (r == 0)
+		*ret = f;
+	return r;
 }
 
 /* O_NONBLOCK: where a FIFO is not asked for it must be refused, not waited for. */

@@ -1,42 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka needs the four above first. */
-#include <cmocka.h>
-#include <string.h>
-
-#include "base/parse.h"
-#include "mech/cgroup/cgroup.h"
+#include "cgroup_fixture.h"
 
 /* Specs and hand-made hosts in, control file values out. */
-
-struct fixture {
-	struct oci_spec spec;
-	struct oci_linux lin;
-	struct oci_resources res;
-	struct oci_memory mem;
-	struct oci_cpu cpu;
-	struct oci_block_io io;
-	struct host_facts host;
-	struct cgroup_hierarchy h[8];
-	struct cg_options o;
-	struct cg_result ret;
-	struct arena arena;
-	struct plan plan;
-	struct plan_view view;
-	struct err e;
-};
-
-#define S(text) ((char[]){ text })
-
-static void hierarchy(struct fixture *f, char *mount, char *controllers, char *own, char *offered)
-{
-	f->h[f->host.cgroups.count++] = (struct cgroup_hierarchy){ mount,   controllers,
-								   own,	    S("/"),
-								   offered, offered != NULL };
-}
 
 static void fresh(struct fixture *f, enum cgroup_layout layout)
 {
@@ -49,13 +14,7 @@ static void fresh(struct fixture *f, enum cgroup_layout layout)
 	static char memory[] = "memory", cpu[] = "cpu,cpuacct", set[] = "cpuset", dev[] = "devices";
 	static char pids[] = "pids", blkio[] = "blkio", none[] = "";
 
-	*f = (struct fixture){ .lin = { .cgroups_path = NULL } };
-	f->spec.linux_ = &f->lin;
-	f->lin.resources = &f->res;
-	f->host.cgroups.layout = layout;
-	f->host.cgroups.hierarchies = f->h;
-	f->o = (struct cg_options){ .id = "box1", .arena = &f->arena };
-	plan_init(&f->plan);
+	fixture_init(f, layout);
 	if (layout == CGROUP_V2) {
 		hierarchy(f, v2, none, slice, all);
 	} else {
@@ -66,28 +25,8 @@ static void fresh(struct fixture *f, enum cgroup_layout layout)
 		hierarchy(f, v1_pids, pids, root, NULL);
 		hierarchy(f, v1_io, blkio, root, NULL);
 	}
-	for (size_t i = 0; i < f->host.cgroups.count; i++)
-		f->h[i].mount_root = root;
-	if (layout == CGROUP_HYBRID) {
+	if (layout == CGROUP_HYBRID)
 		hierarchy(f, uni, none, root, huge);
-		f->h[f->host.cgroups.count - 1].mount_root = root;
-	}
-}
-
-static int plan_it(struct fixture *f)
-{
-	int r = cg_plan(&f->spec, &f->host, &f->o, &f->plan, &f->ret, &f->e);
-
-	if (r == 0)
-		assert_int_equal(
-			plan_view_half(&f->plan.host, NULL, f->plan.slots, &f->view, &f->e), 0);
-	return r;
-}
-
-static void done(struct fixture *f)
-{
-	plan_done(&f->plan);
-	arena_done(&f->arena);
 }
 
 /* Value of the first SET of "dir/file" (or of the file alone); NULL: there is none. */

@@ -1,68 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka needs the four above first. */
-#include <cmocka.h>
-#include <string.h>
+#include "cgroup_fixture.h"
 
-#include "base/parse.h"
-#include "mech/cgroup/cgroup.h"
 #include "mech/cgroup/cgroup_internal.h"
 
 /* A container as a unit of systemd: names, places and properties, without a systemd. */
 
-#define S(text) ((char[]){ text })
-
-struct fixture {
-	struct oci_spec spec;
-	struct oci_linux lin;
-	struct oci_resources res;
-	struct oci_memory mem;
-	struct oci_cpu cpu;
-	struct oci_pair pairs[2];
-	struct host_facts host;
-	struct cgroup_hierarchy h[1];
-	struct cg_options o;
-	struct cg_result ret;
-	struct arena arena;
-	struct plan plan;
-	struct plan_view view;
-	struct err e;
-};
-
 static void fresh(struct fixture *f, const char *cgroups_path)
 {
-	static char mount[] = "/sys/fs/cgroup", none[] = "", own[] = "/user.slice/a.scope",
-		    root[] = "/";
+	static char mount[] = "/sys/fs/cgroup", none[] = "", own[] = "/user.slice/a.scope";
 	static char all[] = "cpuset cpu io memory pids";
 
-	*f = (struct fixture){ .lin = { .cgroups_path = (char *)cgroups_path } };
-	f->spec.linux_ = &f->lin;
-	f->lin.resources = &f->res;
-	f->h[0] = (struct cgroup_hierarchy){ mount, none, own, root, all, true };
-	f->host.cgroups = (struct host_cgroups){ CGROUP_V2, f->h, 1 };
+	fixture_init(f, CGROUP_V2);
+	f->lin.cgroups_path = (char *)cgroups_path;
+	hierarchy(f, mount, none, own, all);
 	f->host.initial_userns = true;
 	f->host.admin = true;
-	f->o = (struct cg_options){ .id = "box1", .arena = &f->arena, .manager = CG_SYSTEMD };
-	plan_init(&f->plan);
-}
-
-static int plan_it(struct fixture *f)
-{
-	int r = cg_plan(&f->spec, &f->host, &f->o, &f->plan, &f->ret, &f->e);
-
-	if (r == 0)
-		assert_int_equal(
-			plan_view_half(&f->plan.host, NULL, f->plan.slots, &f->view, &f->e), 0);
-	return r;
-}
-
-static void done(struct fixture *f)
-{
-	plan_done(&f->plan);
-	arena_done(&f->arena);
+	f->o.manager = CG_SYSTEMD;
 }
 
 static const struct step *start_step(const struct fixture *f)
