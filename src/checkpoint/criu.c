@@ -281,14 +281,23 @@ static int send_request(struct criu *c, enum criu_request type, const struct buf
 }
 
 /*
- * Fields 1 (type) and 3 (notify_success) of a request, varints of one byte each. Never left out, even when
- * memory is: criu waits for it, and we for criu.
+ * Fields 1 (type) and 3 (notify_success) of a request, varints of one byte each. criu waits for it, and
+ * then we for criu: it takes no memory, and where it can't be sent, the end of the conversation is sent.
  */
 static int answer(struct criu *c, bool good, struct err *e)
 {
 	const unsigned char m[] = { 1 << 3, CRIU_NOTIFY, 3 << 3, good };
+	ssize_t n;
+	int r;
 
-	return send(c->sock, m, sizeof(m), MSG_NOSIGNAL) < 0 ? err_sys(e, errno, "answer criu") : 0;
+	do
+		n = send(c->sock, m, sizeof(m), MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return 0;
+	r = err_sys(e, errno, "answer criu");
+	(void)shutdown(c->sock, SHUT_RDWR);
+	return r;
 }
 
 static int receive(struct criu *c, struct criu_reply *r, int *ret_fd, struct err *e)

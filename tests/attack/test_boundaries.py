@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from harness import CAY, CGROUP_ROOT, cay_only, need, parse_mountinfo, run
+from harness import CAY, CGROUP_ROOT, IS_RUNC, cay_only, need, parse_mountinfo, run
 
 
 def careless(script, *args, **kw):
@@ -97,7 +97,7 @@ def test_session_keyrings_are_not_shared(cay, bundle):
     bundle.args(*find).write()
     with_key = [bundle.rootfs / "bin/probe", "key", "add", host_key]
     assert run([*with_key, *cay.argv("run", "-b", bundle.path, cay.id())]).out == "ENOKEY\n"
-    if CAY.endswith("cay"):
+    if not IS_RUNC:
         r = run([*with_key, *cay.argv("run", "--no-new-keyring", "-b", bundle.path, cay.id())])
         assert r.out == "ok\n", "without a keyring of its own it is found"
     id = cay.start(bundle.args("sleep", "1000"))

@@ -105,13 +105,13 @@ static void let_go(struct task *t)
 	t->pid = 0;
 }
 
-/* What the kernel refuses to nobody; brk answers with the old end, which no errno is. */
+/* What the kernel refuses to nobody (an fd is gone whatever close says); brk answers with the old end, which no errno is. */
 static bool never_fails(uint64_t nr)
 {
 	static const long list[] = {
-		SYS_exit,   SYS_exit_group, SYS_rt_sigreturn,	SYS_brk,    SYS_umask,
-		SYS_getpid, SYS_gettid,	    SYS_getppid,	SYS_getuid, SYS_geteuid,
-		SYS_getgid, SYS_getegid,    SYS_set_tid_address
+		SYS_exit,   SYS_exit_group, SYS_rt_sigreturn,	 SYS_brk,    SYS_umask,
+		SYS_getpid, SYS_gettid,	    SYS_getppid,	 SYS_getuid, SYS_geteuid,
+		SYS_getgid, SYS_getegid,    SYS_set_tid_address, SYS_close
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
