@@ -355,7 +355,7 @@ def stats(c, id):
 
 def test_stats_have_the_fields_of_runc(cay, bundle):
     bundle.linux["resources"].update(memory={"limit": 64 << 20}, pids={"limit": 20},
-                                     cpu={"quota": 5000, "period": 10000})
+                                     cpu={"quota": 1000, "period": 100000})
     bundle.sh("while :; do :; done")
     runc = cay.other("runc")
     ids = [(cay, cay.start(bundle)), (runc, runc.start(bundle, id=cay.id("r")))]
