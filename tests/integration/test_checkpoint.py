@@ -110,6 +110,24 @@ def test_a_checkpoint_names_what_is_outside(fake, cay, bundle):
     os.close(writer)
 
 
+def test_the_notify_socket_is_from_outside_too(fake, cay, sleeper, monkeypatch):
+    """Its mount is no part of config.json. A restore has a directory of its own for it."""
+    (cay.dir / "manager").touch()
+    monkeypatch.setenv("NOTIFY_SOCKET", str(cay.dir / "manager"))
+    id = cay.create(sleeper)
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    cay.ok("start", id)
+    assert fake.checkpoint(id).rc == 0
+    assert ["/run/notify", "/run/notify"] in fake.last("DUMP")["opts"]["ext_mnt"]
+    cay.destroy(id)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(cay.dir / "manager"))
+    other = cay.id()
+    r = fake.restore(sleeper, other)
+    assert r.rc == 0, r
+    assert ["/run/notify", str(cay.root / other / "notify")] in fake.last("RESTORE")["opts"]["ext_mnt"]
+    cay.destroy(other)
+
+
 def test_a_joined_network_is_told_by_its_inode(fake, cay, sleeper):
     sleeper.namespace("network", "/proc/self/ns/net")
     id = cay.start(sleeper)
