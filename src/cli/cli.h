@@ -42,6 +42,9 @@ extern const struct command cli_commands[];
 int cli_args(struct cli *c, int argc, char **argv, const struct opt *opts, size_t min, size_t max,
 	     struct opt_args *args);
 
+/** help_missing - there is no command @name; Return: the exit status, 3 as runc has it */
+int help_missing(struct cli *c, const char *name);
+
 /** help_find - the row of a command; NULL: there is none */
 const struct command *help_find(const char *name);
 

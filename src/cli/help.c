@@ -99,17 +99,26 @@ static void describe(struct cli *c, struct buf *b)
 	buf_str(b, "\n");
 }
 
+/* Words and status of runc. */
+int help_missing(struct cli *c, const char *name)
+{
+	struct err e;
+
+	(void)err_set(&e, EINVAL, "No help topic for '%.64s': see cay --help", name);
+	return cli_fail(c, &e, 3);
+}
+
 static int help_of(struct cli *c, const char *name)
 {
 	static char help[] = "--help";
 	char *argv[] = { (char *)name, help, NULL };
-	struct err e;
 
-	c->command = help_find(name);
-	if (c->command)
-		return c->command->run(c, 2, argv);
-	(void)err_set(&e, EINVAL, "no command \"%s\": see cay --help", name);
-	return cli_fail(c, &e, 1);
+	const struct command *k = help_find(name);
+
+	if (!k)
+		return help_missing(c, name);
+	c->command = k;
+	return k->run(c, 2, argv);
 }
 
 int cmd_help(struct cli *c, int argc, char **argv)

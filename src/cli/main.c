@@ -158,7 +158,6 @@ static int run_command(struct cli *c, const struct opt_args *args)
 static int dispatch(struct cli *c, const struct global_options *g, const struct opt_args *args)
 {
 	AUTO_BUF struct buf out = { 0 };
-	struct err e;
 
 	if (g->version) {
 		print_version(&out);
@@ -169,10 +168,8 @@ static int dispatch(struct cli *c, const struct global_options *g, const struct 
 		return cli_print_buf(c, &out);
 	}
 	c->command = help_find(args->list[0]);
-	if (!c->command) {
-		(void)err_set(&e, EINVAL, "no command \"%s\": see cay --help", args->list[0]);
-		return cli_fail(c, &e, 1);
-	}
+	if (!c->command)
+		return help_missing(c, args->list[0]);
 	return run_command(c, args);
 }
 

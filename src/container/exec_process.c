@@ -249,9 +249,9 @@ static int apply_sub(const struct sub *s, const char *text, const struct ctr *c,
 	}
 	if (!used)
 		return err_set(e, EINVAL,
-			       "--cgroup \"%s\": unknown controller, or the container has no "
+			       "unknown controller %.*s in --cgroup \"%s\": the container has no "
 			       "such cgroup",
-			       text);
+			       (int)s->controllers_len, s->controllers, text);
 	return 0;
 }
 

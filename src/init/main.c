@@ -256,7 +256,7 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 		_exit(EXIT_ORPHANED);
 	r = close_others(me, gate);
 	if (r < 0)
-		return err_sys(e, r, "gate: close what is the planner's");
+		return err_sys(e, r, "gate: close files");
 	me->in.sock = me->in.proc_fd = me->in.root_fd = -EBADF;
 	me->in.mask_fd = me->in.null_fd = -EBADF;
 	/* The first process of a pid namespace hears no signal that it has no handler for. */

@@ -34,7 +34,8 @@
 #define NUM_FIELD(name) FIELDS(F(I64, num.value, name))
 #define EXEC_FIELDS                                                                                \
 	FIELDS(F(LIST, exec.argv, "argv"), F(LIST, exec.envp, "env"), F(STR, exec.path, "path"),   \
-	       F(U32, exec.uid, "uid"), F(U32, exec.gid, "gid"), F(OPT32, exec.home, "home"))
+	       F(U32, exec.uid, "uid"), F(U32, exec.gid, "gid"),                                   \
+	       F(OPT32, exec.overrides, "overrides"), F(OPT32, exec.home, "home"))
 
 static const struct step_desc descs[STEP_KIND_COUNT] = {
 	[STEP_NONE] = { "none", NO_FIELDS },

@@ -314,6 +314,7 @@ struct step {
 			struct ref argv, envp; /* LIST */
 			struct ref path;       /* value of PATH, for the look-up */
 			uint32_t uid, gid;     /* LOOKUP: whose right to execute is checked */
+			uint32_t overrides;    /* LOOKUP: it has CAP_DAC_OVERRIDE */
 			uint32_t home; /* LOOKUP: find the user's; EXEC: it takes the last env entry's place */
 		} exec;
 		struct {

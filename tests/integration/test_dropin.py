@@ -144,6 +144,29 @@ def test_clocks_are_offset_in_a_user_namespace(cay, bundle):
     cay.destroy(id)
 
 
+def test_who_overrides_permissions_needs_no_bit_of_his_own(cay, bundle):
+    (bundle.rootfs / "bin" / "probe").chmod(0o744)
+    bundle.process["user"] = {"uid": 1000, "gid": 1000}
+    assert "permission denied" in cay.error_line(cay.run(bundle.args("probe", "env")))
+    for s in ("bounding", "effective", "permitted", "inheritable", "ambient"):
+        bundle.process["capabilities"].setdefault(s, []).append("CAP_DAC_OVERRIDE")
+    assert cay.run(bundle.args("probe", "env")).rc == 0
+
+
+@pytest.mark.parametrize("args", [["frobnicate"], ["frobnicate", "-h"], ["help", "frobnicate"]],
+                         ids=["alone", "with an option", "help"])
+def test_an_unknown_command_is_told_as_by_runc(cay, args):
+    r = cay(*args)
+    assert r.rc == 3 and "No help topic for 'frobnicate'" in r.err, r
+
+
+def test_a_unified_value_that_can_not_be_set_is_an_invalid_configuration(cay, bundle):
+    need_root()
+    cay_only("unified values beside cgroup v1")
+    bundle.linux["resources"]["unified"] = {"nowhere.max": "1"}
+    assert "invalid configuration" in cay.error_line(cay.run(bundle.args("true")))
+
+
 # ---- hooks ----------------------------------------------------------------------------------
 
 def test_a_failing_hook_is_told_by_kind_and_number(cay, bundle):

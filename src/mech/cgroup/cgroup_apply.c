@@ -93,7 +93,8 @@ static int explain_open(int r, const struct step *s, const char *dir, const char
 {
 	if (r == -ENOENT && s->u.cgroup.v2)
 		return err_set(e, ENOENT,
-			       "cgroup: write \"%.128s\" to %s/%s: no such file: its controller is "
+			       "cgroup: invalid configuration: write \"%.128s\" to %s/%s: no such "
+			       "file: its controller is "
 			       "not enabled in %s/cgroup.controllers",
 			       value, dir, file, dir);
 	return err_sys(e, r, "cgroup: write \"%.128s\" to %s/%s", value, dir, file);

@@ -91,7 +91,7 @@ struct words {
 	char *const *argv, *const *envp;
 	const char *path;
 	uint32_t uid, gid, entries;
-	bool home;
+	bool overrides, home;
 };
 
 static struct words take_words(const struct plan_view *v, const struct step *s)
@@ -102,6 +102,7 @@ static struct words take_words(const struct plan_view *v, const struct step *s)
 			       .uid = s->u.exec.uid,
 			       .gid = s->u.exec.gid,
 			       .entries = s->u.exec.envp.len,
+			       .overrides = s->u.exec.overrides,
 			       .home = s->u.exec.home };
 }
 
@@ -114,6 +115,7 @@ static struct words find_words(const struct island *in, const struct step *s)
 	first = take_words(in->first_plan, in->first_exec);
 	w.uid = first.uid;
 	w.gid = first.gid;
+	w.overrides = first.overrides;
 	if (!w.argv)
 		w.argv = first.argv;
 	if (!w.path)
@@ -178,9 +180,9 @@ static int apply_lookup(struct island *in, const struct step *s, struct err *e)
 	char found[PATH_BYTES];
 	int gid, uid, r;
 
-	/* Look with the program's own rights; setfsuid drops the file capabilities too. */
+	/* Look with the program's own rights; setfsuid drops the file capabilities, too. */
 	gid = setfsgid(w.gid);
-	uid = setfsuid(w.uid);
+	uid = setfsuid(w.overrides ? 0 : w.uid);
 	r = search(&w, false, found);
 	(void)setfsuid((uid_t)uid);
 	(void)setfsgid((gid_t)gid);

@@ -173,6 +173,17 @@ int cred_env(const struct oci_process *pr, const struct cred_context *c, struct 
 	return 0;
 }
 
+static bool is_effective(const struct oci_process *pr, const char *cap)
+{
+	const struct oci_strings *set =
+		pr->capabilities ? &pr->capabilities->set[OCI_CAPS_EFFECTIVE] : NULL;
+
+	for (size_t i = 0; set && i < set->count; i++)
+		if (str_eq(set->list[i], cap))
+			return true;
+	return false;
+}
+
 static int plan_exec_step(const struct oci_process *pr, const struct cred_context *c,
 			  struct plan *p, enum phase phase, enum step_kind kind, struct err *e)
 {
@@ -192,6 +203,7 @@ static int plan_exec_step(const struct oci_process *pr, const struct cred_contex
 	s.u.exec.path = plan_str(p, phase, env.path || kept ? env.path : DEFAULT_PATH);
 	s.u.exec.uid = pr->user.uid;
 	s.u.exec.gid = pr->user.gid;
+	s.u.exec.overrides = kind == STEP_LOOKUP && is_effective(pr, "CAP_DAC_OVERRIDE");
 	s.u.exec.home = !kept && env.home;
 	if (kind == STEP_EXEC && !kept)
 		s.u.exec.envp = plan_list_n(p, phase, (char *const *)env.list, env.count);

@@ -93,7 +93,7 @@ static int open_target(struct island *in, const struct step *s, unsigned int mak
 	r = mnt_target_open(in->root_fd, target, flags, ret_fd, ret_made);
 	if (r == -ELOOP && (flags & TARGET_NO_SYMLINKS))
 		return err_set(e, ELOOP,
-			       "must be mounted on ordinary directory, not through a symlink");
+			       "must be mounted on ordinary directory");
 	if (r < 0)
 		return err_sys(e, r, "open target");
 	return 0;
@@ -110,7 +110,7 @@ static int set_attrs(int tree_fd, const struct step *s, struct err *e)
 			     s->u.mount.propagation);
 	if (r == -EPERM)
 		return err_set(e, EPERM,
-			       "set attributes: an attribute of the source is locked "
+			       "set attributes: one of the source is locked "
 			       "here and can't be taken away");
 	return r < 0 ? err_sys(e, r, "set attributes") : 0;
 }
