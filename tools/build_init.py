@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-FLAGS = """-std=gnu17 -Os -flto -static -fno-pie -no-pie -D_GNU_SOURCE -Wall -Wextra -Werror
+FLAGS = """-std=gnu17 -Os -flto -static -fno-pie -no-pie -D_GNU_SOURCE -DCAY_ISLANDER -Wall -Wextra -Werror
 -Wconversion -Wshadow -Wno-cast-align -fno-common -fno-strict-aliasing -fwrapv -fno-asynchronous-unwind-tables
 -fno-unwind-tables -fstack-protector-strong -fcf-protection=full -ftrivial-auto-var-init=zero
 -ffunction-sections -fdata-sections -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,relro -Wl,-z,now

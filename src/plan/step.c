@@ -4,19 +4,24 @@
 #include "base/auto.h"
 
 /* clang-format off: tables */
-#define F(type, member, name)                                                                      \
+#ifdef CAY_ISLANDER
+#define NAME(word)
+#else
+#define NAME(word) .name = word,
+#endif
+#define F(kind, member, word)                                                                      \
 	{                                                                                          \
-		name, FIELD_##type, offsetof(struct step, u.member)                                \
+		NAME(word).type = FIELD_##kind, .offset = offsetof(struct step, u.member)          \
 	}
 #define FIELDS(...)                                                                                \
 	(const struct step_field[])                                                                \
 	{                                                                                          \
 		__VA_ARGS__,                                                                       \
 		{                                                                                  \
-			NULL, FIELD_END, 0                                                         \
+			.type = FIELD_END                                                          \
 		}                                                                                  \
 	}
-#define NO_FIELDS ((const struct step_field[]){ { NULL, FIELD_END, 0 } })
+#define NO_FIELDS ((const struct step_field[]){ { .type = FIELD_END } })
 
 #define CGROUP_FIELDS                                                                              \
 	FIELDS(F(STR, cgroup.dir, "dir"), F(STR, cgroup.file, "file"),                             \

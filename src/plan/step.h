@@ -345,7 +345,9 @@ enum field_type {
 };
 
 struct step_field {
+#ifndef CAY_ISLANDER /* which prints no plan */
 	const char *name;
+#endif
 	uint8_t type;	/* enum field_type */
 	uint8_t offset; /* in struct step */
 };

@@ -88,10 +88,11 @@ static int check_pass(const struct step *steps, uint32_t nsteps, enum pass pass,
 
 		if (s->kind == STEP_NONE || s->kind >= STEP_KIND_COUNT || s->phase >= PHASE_COUNT)
 			return err_set(e, EBADMSG, "plan: step %u has unknown kind %u", i, s->kind);
-		for (const struct step_field *f = step_describe(s->kind)->fields; f->name; f++)
+		for (const struct step_field *f = step_describe(s->kind)->fields;
+		     f->type != FIELD_END; f++)
 			if (!check_field(s, f, pass, pool, pool_len, nslots))
-				return err_set(e, EBADMSG, "plan: step %u (%s): bad %s", i,
-					       step_describe(s->kind)->name, f->name);
+				return err_set(e, EBADMSG, "plan: step %u (%s): bad field at %u", i,
+					       step_describe(s->kind)->name, f->offset);
 	}
 	return 0;
 }

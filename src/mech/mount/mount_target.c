@@ -189,10 +189,35 @@ static __attribute__((noinline)) int walk_and_make(int root_fd, const char *path
 	return make_path(root_fd, w.done, flags, ret_fd, ret_made);
 }
 
+/*
+ * The usual case: all but the last component is there, and nothing is where that will be. What
+ * a symlink stands for, -EEXIST, and what is missing further up, -ENOENT, take the long way.
+ */
+static int make_leaf(int root_fd, const char *path, unsigned int flags, uint64_t resolve)
+{
+	const char *leaf = strrchr(path, '/');
+	AUTO_FD int dir_fd = -EBADF;
+	char dir[PATH_MAX];
+	size_t n = leaf ? (size_t)(leaf++ - path) : 0;
+
+	if (n == 0 || n >= sizeof(dir) || !*leaf || leaf[0] == '.')
+		return -ENOENT;
+	memcpy(dir, path, n);
+	dir[n] = '\0';
+	dir_fd = sys_openat2(root_fd, dir, O_PATH | O_DIRECTORY, resolve);
+	if (dir_fd < 0)
+		return dir_fd;
+	if ((flags & TARGET_FILE ? mknodat(dir_fd, leaf, S_IFREG | 0644, 0)
+				 : mkdirat(dir_fd, leaf, 0755)) < 0)
+		return -errno;
+	return sys_openat2(dir_fd, leaf, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
 int mnt_target_open(int root_fd, const char *path, unsigned int flags, int *ret_fd, bool *ret_made)
 {
 	uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 	uint64_t how = O_PATH;
+	bool made = false;
 	int fd;
 
 	if (flags & TARGET_NO_SYMLINKS)
@@ -200,13 +225,17 @@ int mnt_target_open(int root_fd, const char *path, unsigned int flags, int *ret_
 	else if (flags & TARGET_NOFOLLOW)
 		how |= O_NOFOLLOW;
 	fd = sys_openat2(root_fd, path, how, resolve);
-	if (fd == -ENOENT && (flags & (TARGET_DIR | TARGET_FILE)))
-		return walk_and_make(root_fd, path, flags, ret_fd, ret_made);
+	if (fd == -ENOENT && (flags & (TARGET_DIR | TARGET_FILE))) {
+		fd = make_leaf(root_fd, path, flags, resolve);
+		if (fd == -ENOENT || fd == -EEXIST)
+			return walk_and_make(root_fd, path, flags, ret_fd, ret_made);
+		made = fd >= 0;
+	}
 	if (fd < 0)
 		return fd;
 	*ret_fd = fd;
 	if (ret_made)
-		*ret_made = false;
+		*ret_made = made;
 	return 0;
 }
 
