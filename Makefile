@@ -62,9 +62,11 @@ fuzz:
 	@ninja -C $(BUILD)-fuzz --quiet fuzz
 	@tests/fuzz/fuzz.sh $(BUILD)-fuzz $(SECONDS)
 
+# cay beside its peers, as root; QUICK=1 for a rough one, ONLY="cold warm" for some scenarios, OUT=DIR for the report.
 bench: $(BUILD)/cay
 	@tools/deps.sh bench
-	@bench/cold.sh $(BUILD)/cay
+	@ninja -C $(BUILD) --quiet $(addprefix bench/,cay-stamped first floor many work)
+	@$(PYTHON) bench/bench.py $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY)) $(if $(OUT),--out $(OUT)) $(BUILD)
 
 # The prefix is part of the program (where its helpers are), so a new one builds it anew.
 install: $(BUILD)/build.ninja

@@ -20,7 +20,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEADLINE = time.monotonic() + int(os.environ.get("CAY_CHECK_SECONDS", "870"))
-PYTEST_FOLDERS = ("tests/integration", "tests/rootless", "tests/engines", "tests/attack", "tests/torture")
+PYTEST_FOLDERS = ("tests/integration", "tests/rootless", "tests/engines", "tests/attack", "tests/torture", "tests/bench")
 # meson keeps the environment of a test in its log: hand down no more than a test needs.
 ENVIRONMENT = re.compile(r"(PATH|HOME|USER|LOGNAME|LANG|TERM|TMPDIR|XDG_RUNTIME_DIR|CAY.*|.SAN_OPTIONS|..SAN_OPTIONS)$")
 MUST_RUN = os.environ.get("CAY_MUST_RUN", "0") not in ("", "0")

@@ -9,6 +9,9 @@ build="gcc libc6-dev meson ninja-build pkg-config musl-tools linux-libc-dev libj
 run="busybox-static"
 check="$run python3-pytest runc crun podman conmon containerd docker.io buildah
        fuse-overlayfs slirp4netns criu umoci skopeo uidmap passwd jq iproute2 procps groff-base zsh fish"
+# No web server and no database that the system would start: the benchmark unpacks nginx, redis-tools has the server.
+bench="runc crun runsc bubblewrap lxc podman conmon golang-github-containers-common hyperfine wrk redis-tools binutils
+       util-linux"
 case ${1:-} in
 build) want=$build ;;
 run) want="$build $run" ;;
@@ -16,7 +19,7 @@ check) want="$build $check" ;;
 static) want="$build clang clang-tidy clang-format libclang-rt-dev cppcheck pyflakes3 shellcheck git" ;;
 vm) want="$build qemu-system-x86 mmdebstrap e2fsprogs lz4" ;;
 fuzz) want="$build clang libclang-rt-14-dev" ;;
-bench) want="$build $run runc crun bubblewrap hyperfine" ;;
+bench) want="$build $run $bench" ;;
 *) echo "usage: $0 build|run|check|static|vm|bench" >&2; exit 2 ;;
 esac
 

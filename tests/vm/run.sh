@@ -37,7 +37,7 @@ done
 [ -n "$filter" ] || find "$build/tests" -maxdepth 1 -type f -name 'test_*' -perm -u+x -exec cp -t "$share/build/tests" {} +
 find "$share/build" -type f -exec strip --strip-debug {} +
 cc -static -O1 -o "$share/build/probe" "$top/tests/integration/probe.c"
-(cd "$top" && tar -c --exclude=__pycache__ --exclude=tests/torture --exclude=tests/fuzz tests) | tar -x -C "$share"
+(cd "$top" && tar -c --exclude=__pycache__ --exclude=tests/torture --exclude=tests/bench --exclude=tests/fuzz tests) | tar -x -C "$share"
 cp "$top"/tools/*.py "$share/tools/"
 cp -r "$top/docs" "$share/docs"
 
