@@ -241,6 +241,23 @@ def test_kill_reaches_who_outlives_the_first_process(cay, bundle):
     cay.destroy(id)
 
 
+# ---- mounts ---------------------------------------------------------------------------------
+
+def test_a_mount_of_the_container_is_a_source_too(cay, bundle):
+    """Given by its path on the host, as the target may be; it exists only once the first is mounted."""
+    tree = cay.dir / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "sub" / "file").write_text("x")
+    (bundle.rootfs / "final").mkdir()
+    bundle.mount("/mnt", type="bind", source=str(tree), options=["rbind"])
+    bundle.mount(f"{bundle.rootfs}/final", type="bind", source=f"{bundle.rootfs}/mnt/sub", options=["rbind"])
+    assert cay.out(bundle.args("cat", "/final/file")) == "x"
+    # What no mount is part of is still opened on the host.
+    (bundle.rootfs / "var" / "own").write_text("y")
+    bundle.config["mounts"][-1]["source"] = f"{bundle.rootfs}/var"
+    assert cay.out(bundle.args("cat", "/final/own")) == "y"
+
+
 # ---- terminals ------------------------------------------------------------------------------
 
 def on_terminal(cay, bundle, script):

@@ -92,8 +92,7 @@ static int open_target(struct island *in, const struct step *s, unsigned int mak
 		flags |= TARGET_NOFOLLOW;
 	r = mnt_target_open(in->root_fd, target, flags, ret_fd, ret_made);
 	if (r == -ELOOP && (flags & TARGET_NO_SYMLINKS))
-		return err_set(e, ELOOP,
-			       "must be mounted on ordinary directory");
+		return err_set(e, ELOOP, "must be mounted on ordinary directory");
 	if (r < 0)
 		return err_sys(e, r, "open target");
 	return 0;

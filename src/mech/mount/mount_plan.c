@@ -119,15 +119,59 @@ static int source_path(const struct mnt_job *j, char *ret, size_t size, struct e
 	return n < 0 || (size_t)n >= size ? err_set(e, ENAMETOOLONG, "source: too long") : 0;
 }
 
-static int plan_bind(struct mnt_job *j, struct err *e)
+/* Is @path @dir or below it? Both clean. */
+static bool is_within(const char *path, const char *dir)
 {
-	char source[PATH_MAX];
+	const char *rest = str_after(path, dir);
+
+	return rest && (*rest == '/' || *rest == '\0');
+}
+
+/* What the container calls a place that is given by its path on the host; else as it is. */
+static int clean_inside(const struct mnt_job *j, const char *path, char *ret, size_t size)
+{
+	int r = mnt_clean_path(path, ret, size);
+	size_t n = strlen(j->root);
+
+	if (r == 0 && n > 1 && is_within(ret, j->root) && ret[n] == '/')
+		memmove(ret, ret + n, strlen(ret + n) + 1);
+	return r;
+}
+
+/* Does an earlier entry put something at, above or below @path? */
+static __attribute__((noinline)) bool is_made_inside(const struct mnt_job *j, const char *path)
+{
+	char target[PATH_MAX];
+
+	for (size_t i = 0; i < j->index; i++) {
+		const char *to = j->spec->mounts[i].destination;
+
+		if (to && clean_inside(j, to, target, sizeof(target)) == 0 &&
+		    (is_within(target, path) || is_within(path, target)))
+			return true;
+	}
+	return false;
+}
+
+static __attribute__((noinline)) int plan_bind(struct mnt_job *j, struct err *e)
+{
+	char source[PATH_MAX], inside[PATH_MAX];
 	struct step s;
 	int r = source_path(j, source, sizeof(source), e);
 
 	if (r < 0)
 		return r;
 	s = mnt_job_step(j, STEP_BIND, j->target);
+	/* A source in the root that other mounts are part of is there only once they are made. */
+	if (is_within(source, j->root) && clean_inside(j, source, inside, sizeof(inside)) == 0 &&
+	    is_made_inside(j, inside)) {
+		s.u.mount.source = plan_str(j->p, PHASE_INIT, inside);
+		s.u.mount.flags |= MOUNT_SRC_IN_ROOT;
+		plan_add(j->p, &s);
+		return mnt_wants_idmap(j) ? err_set(e, EOPNOTSUPP,
+						    "id-mapping: not of mounts of the container")
+					  : 0;
+	}
 	s.u.mount.source = plan_str(j->p, PHASE_INIT, source);
 	if (mnt_planner_opens(j->h))
 		s.u.mount.slot = mnt_add_tree(j, source);
@@ -237,7 +281,7 @@ static int plan_job(struct mnt_job *j, struct err *e)
 
 	if (!j->m->destination || !*j->m->destination)
 		return err_set(e, EINVAL, "destination: missing");
-	r = mnt_clean_path(j->m->destination, j->target, sizeof(j->target));
+	r = clean_inside(j, j->m->destination, j->target, sizeof(j->target));
 	if (r < 0)
 		return err_set(e, r, "destination: too long");
 	r = check_target(j, e);
@@ -254,18 +298,33 @@ static int plan_job(struct mnt_job *j, struct err *e)
 	return plan_new(j, e);
 }
 
+static __attribute__((noinline)) int find_root(const struct oci_spec *spec,
+					       const struct mnt_options *o, char *ret, size_t size)
+{
+	const char *path = spec->root && spec->root->path ? spec->root->path : "";
+	char text[PATH_MAX];
+	int n = snprintf(text, sizeof(text), "%s/%s", *path == '/' ? "" : o->bundle, path);
+
+	return n < 0 || (size_t)n >= sizeof(text) ? -ENAMETOOLONG : mnt_clean_path(text, ret, size);
+}
+
 int mnt_plan_mounts(const struct oci_spec *spec, const struct host_facts *h,
 		    const struct mnt_options *o, struct plan *p, struct err *e)
 {
+	char root[PATH_MAX];
+
 	if (spec->mounts_count && !mnt_has_ns(spec, OCI_NS_MOUNT))
 		return err_set(e, EINVAL, "mounts: need a mount namespace in linux.namespaces");
+	if (find_root(spec, o, root, sizeof(root)) < 0)
+		return err_set(e, ENAMETOOLONG, "root.path: too long");
 	for (size_t i = 0; i < spec->mounts_count; i++) {
 		struct mnt_job j = { .spec = spec,
 				     .h = h,
 				     .o = o,
 				     .p = p,
 				     .m = &spec->mounts[i],
-				     .index = (uint32_t)i };
+				     .index = (uint32_t)i,
+				     .root = root };
 		int r = mnt_opts_parse(&j.m->options, &j.opts, e);
 
 		if (r == 0) {

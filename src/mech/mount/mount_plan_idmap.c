@@ -24,7 +24,7 @@ static struct ref map_text(struct plan *p, const struct oci_id_map *maps, size_t
 	return plan_str(p, PHASE_HOST, b.failed ? NULL : b.data);
 }
 
-static bool wants(const struct mnt_job *j)
+bool mnt_wants_idmap(const struct mnt_job *j)
 {
 	return j->opts.idmap || j->m->uid_mappings_count || j->m->gid_mappings_count;
 }
@@ -155,7 +155,7 @@ void mnt_idmap_fill(const struct mnt_job *j, struct step *s)
 {
 	const struct oci_linux *l = j->spec->linux_;
 
-	if (!wants(j))
+	if (!mnt_wants_idmap(j))
 		return;
 	s->u.tree.idmap_recursive = j->opts.ridmap;
 	if (j->opts.idmap_ids) {
@@ -184,7 +184,7 @@ int mnt_idmap_check(const struct mnt_job *j, struct err *e)
 	AUTO_BUF struct buf uids = { 0 };
 	AUTO_BUF struct buf gids = { 0 };
 
-	if (!wants(j))
+	if (!mnt_wants_idmap(j))
 		return 0;
 	if (!mnt_is_bind(j->m, &j->opts))
 		return err_set(e, EINVAL, "id-mapping: only bind mounts can be id-mapped");

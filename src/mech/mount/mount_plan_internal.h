@@ -16,6 +16,7 @@ struct mnt_job {
 	struct plan *p;
 	const struct oci_mount *m;
 	uint32_t index;
+	const char *root; /* where the root lies on the host, clean */
 	struct mnt_opts opts;
 	char target[PATH_MAX]; /* clean: absolute, no ".", "..", double or trailing slash */
 };
@@ -34,6 +35,9 @@ int mnt_idmap_check(const struct mnt_job *j, struct err *e);
 
 /** mnt_idmap_fill - the maps of OPEN_TREE @s, when the entry is id-mapped; checked before */
 void mnt_idmap_fill(const struct mnt_job *j, struct step *s);
+
+/** mnt_wants_idmap - does the entry ask for mapped ids, by option or by maps of its own? */
+bool mnt_wants_idmap(const struct mnt_job *j);
 
 /** mnt_plan_cgroup - steps of a mount of type "cgroup" */
 int mnt_plan_cgroup(struct mnt_job *j, struct err *e);
