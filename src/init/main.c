@@ -252,6 +252,9 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 	struct msg m = { .kind = MSG_READY };
 	int r;
 
+	/* The first process of a pid namespace hears no signal that it has no handler for. */
+	for (unsigned int i = 0; i < sizeof(enders); i++)
+		(void)signal(enders[i], end);
 	if (chan_send(me->in.sock, &m, -1) < 0)
 		_exit(EXIT_ORPHANED);
 	r = close_others(me, gate);
@@ -259,9 +262,6 @@ static int wait_at_gate(struct islander *me, const struct step *s, struct err *e
 		return err_sys(e, r, "gate: close files");
 	me->in.sock = me->in.proc_fd = me->in.root_fd = -EBADF;
 	me->in.mask_fd = me->in.null_fd = -EBADF;
-	/* The first process of a pid namespace hears no signal that it has no handler for. */
-	for (unsigned int i = 0; i < sizeof(enders); i++)
-		(void)signal(enders[i], end);
 	for (;;) {
 		int fd = poll(gate, ARRAY_LEN(gate), -1);
 
