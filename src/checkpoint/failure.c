@@ -25,15 +25,18 @@ static void read_tail(int fd, char *buf, size_t size)
 	buf[n > 0 ? n : 0] = '\0';
 }
 
-/* "(00.012345)     42: Error (criu/files.c:7): words" → "Error (criu/files.c:7): words" */
-static void last_error(char *text, char ret[QUOTE_MAX])
+/*
+ * "(00.012345)     42: Error (criu/files.c:7): words" → "Error (criu/files.c:7): words"
+ * The first tells the cause; the last says only that it failed.
+ */
+static void first_error(char *text, char ret[QUOTE_MAX])
 {
 	char *found = NULL, *last = NULL, *save = NULL;
 
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		char *at = strstr(line, "Error (");
 
-		found = at ? at : found;
+		found = found ? found : at;
 		last = *line ? line : last;
 	}
 	found = found ? found : last;
@@ -48,7 +51,7 @@ static void quote_fd(int fd, char ret[QUOTE_MAX])
 	if (!text)
 		return;
 	read_tail(fd, text, TAIL_BYTES);
-	last_error(text, ret);
+	first_error(text, ret);
 }
 
 static const char *request_name(uint32_t type)

@@ -12,13 +12,18 @@
 #include "sys/syscalls.h"
 #include "sys/unixsock.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 static const char log_name[] = "restore.log";
+
+enum { CRIU_KEEPS_NO_NEW_PRIVS = 31900 };
 
 /* Everything a restore holds on its way. */
 struct restore {
@@ -28,6 +33,8 @@ struct restore {
 	struct cr_joined joined;
 	struct criu criu;
 	struct buf opts;
+	struct err weaker; /* a warning */
+	int version;	   /* of criu */
 	int pidfd, console_fd;
 };
 
@@ -64,6 +71,26 @@ static int run_hooks(struct restore *x, pid_t pid, struct err *e)
 	return r;
 }
 
+/* A new network is empty: what create leaves in it is there again. Nobody else is in our process. */
+static int loopback_up(const struct restore *x, pid_t pid, struct err *e)
+{
+	const struct oci_namespace *net = oci_namespace(x->b.spec, OCI_NS_NETWORK);
+	AUTO_FD int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	AUTO_FD int theirs = sys_pidfd_open(pid);
+	AUTO_FD int sock = -EBADF;
+	int r;
+
+	if (!net || (net->path && *net->path))
+		return 0;
+	if (own < 0 || theirs < 0 || setns(theirs, CLONE_NEWNET) < 0)
+		return err_sys(e, errno, "network namespace of process %d", pid);
+	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (setns(own, CLONE_NEWNET) < 0)
+		return err_sys(e, errno, "back to our network namespace");
+	r = sock < 0 ? -EMFILE : sys_loopback_up(sock);
+	return r < 0 ? err_sys(e, r, "bring up the loopback interface") : 0;
+}
+
 static int give_terminal(struct restore *x, int fd, struct err *e)
 {
 	AUTO_FD int master = fd, sock = -EBADF;
@@ -94,6 +121,19 @@ static void note_time_namespace(struct ctr *c)
 		c->namespaces |= CLONE_NEWTIME;
 }
 
+/* What the images can't hold, so that the process now has more rights than it had. */
+static void note_weaker(struct restore *x)
+{
+	const struct oci_process *p = x->b.spec->process;
+
+	if (p && p->no_new_privileges && x->version < CRIU_KEEPS_NO_NEW_PRIVS)
+		(void)err_set(
+			&x->weaker, EOPNOTSUPP,
+			"CRIU version %d does not restore process.noNewPrivileges (31900 does): "
+			"programs inside may gain privileges",
+			x->version);
+}
+
 /* All is in place and still stopped: from now on it is a container like any other. */
 static int adopt(struct restore *x, pid_t pid, struct err *e)
 {
@@ -114,8 +154,10 @@ static int adopt(struct restore *x, pid_t pid, struct err *e)
 	r = state_save(c, e);
 	if (r == 0 && x->b.o->pid_file)
 		r = pidfile_write(x->b.o->pid_file, pid, e);
-	if (r == 0)
+	if (r == 0) {
 		terminal_prepare(x->console_fd);
+		note_weaker(x);
+	}
 	return r;
 }
 
@@ -126,14 +168,39 @@ static int on_notify(const struct criu_reply *n, int fd, void *arg, struct err *
 	if (str_eq(n->script, "orphan-pts-master"))
 		return give_terminal(x, fd, e);
 	auto_close_fd(&fd);
-	if (str_eq(n->script, "setup-namespaces"))
-		return run_hooks(x, n->pid, e);
+	if (str_eq(n->script, "setup-namespaces")) {
+		int r = loopback_up(x, n->pid, e);
+
+		return r < 0 ? r : run_hooks(x, n->pid, e);
+	}
 	if (str_eq(n->script, "post-restore"))
 		return adopt(x, n->pid, e);
 	return 0;
 }
 
 /* ---- The steps --------------------------------------------------------------------------- */
+
+/*
+ * criu opens some images from inside a new user namespace, whose root is nobody here: the directory
+ * lets its group in, and nobody else. Where that can't be, criu will say what it missed.
+ */
+static void let_root_inside_read(const struct restore *x)
+{
+	const struct oci_namespace *user = oci_namespace(x->b.spec, OCI_NS_USER);
+	const struct oci_linux *l = x->b.spec->linux_;
+	struct stat st;
+
+	if (!user || (user->path && *user->path) || fstat(x->dirs.images, &st) < 0 ||
+	    (st.st_mode & S_IXOTH))
+		return;
+	for (size_t i = 0; i < l->gid_mappings_count; i++) {
+		const struct oci_id_map *m = &l->gid_mappings[i];
+
+		if (m->container_id == 0 && m->size &&
+		    fchown(x->dirs.images, (uid_t)-1, m->host_id) == 0)
+			(void)fchmod(x->dirs.images, (st.st_mode & 07777) | S_IXGRP);
+	}
+}
 
 static int load(struct restore *x, struct err *e)
 {
@@ -144,10 +211,13 @@ static int load(struct restore *x, struct err *e)
 		r = cr_dirs_open(&x->o->both, false, &x->dirs, e);
 	if (r == 0)
 		r = criu_version(x->o->both.criu, e);
-	if (r >= 0)
+	if (r >= 0) {
+		x->version = r;
 		r = cr_need_version(x->b.spec, r, e);
+	}
 	if (r < 0)
 		return r;
+	let_root_inside_read(x);
 	lo = launch_options(x);
 	r = launch_compile_restore(x->b.spec, &x->b.host, &lo, &x->b.plan, &x->b.info, e);
 	return r < 0 ? r : birth_state(&x->b, e);
@@ -327,5 +397,6 @@ int cr_restore(const struct cr_restore_options *o, int *ret_exit, struct ctr_rep
 		take_back(&x);
 		return r;
 	}
+	rep->warning = x.weaker;
 	return stay ? wait_exit(&x, &fg, ret_exit, rep, e) : 0;
 }

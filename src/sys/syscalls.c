@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <linux/keyctl.h>
 #include <linux/magic.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -161,6 +163,13 @@ int sys_write_at(int dirfd, const char *path, const char *value)
 	r = w < 0 ? -errno : (size_t)w == n ? 0 : -EIO;
 	close(fd);
 	return r;
+}
+
+int sys_loopback_up(int fd)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+
+	return ioctl(fd, SIOCSIFFLAGS, &r) < 0 ? -errno : 0;
 }
 
 int sys_read_at(int dirfd, const char *path, char *buf, size_t size)

@@ -73,6 +73,14 @@ int sys_write_at(int dirfd, const char *path, const char *value);
 int sys_read_at(int dirfd, const char *path, char *buf, size_t size);
 
 /**
+ * sys_loopback_up - bring up the loopback interface of the network namespace of a socket
+ * @fd: of any family: it stands for the namespace it was made in; borrowed
+ *
+ * Return: 0 or -errno; -EPERM without CAP_NET_ADMIN there.
+ */
+int sys_loopback_up(int fd);
+
+/**
  * sys_start_time - field 22 of /proc/<pid>/stat, clock ticks since boot
  *
  * Return: 0; -ESRCH when there is no such process .

@@ -224,7 +224,7 @@ def test_an_ordinary_user_needs_no_memfd_that_may_be_executed(cay, bundle):
         bundle.config["mounts"] = [m for m in bundle.config["mounts"] if m["destination"] in ("/proc", "/dev")]
         bundle.linux["resources"] = {}
         bundle.sh("id -u; cat /proc/self/uid_map; probe fds").write()
-        r = rootless(cay, h, [CAY], "run", "-b", bundle.path, cay.id())
+        r = rootless(cay, h, [cay.for_others()], "run", "-b", bundle.path, cay.id())
         assert r.rc == 0, r
         assert r.lines[:2] == ["0", "         0      65534          1"], r
         assert [ln.split()[0] for ln in r.lines[2:]] == ["0", "1", "2"], r

@@ -139,7 +139,7 @@ def test_without_a_cgroup_namespace_the_hosts_cgroups_stay_out_of_reach(cay, bun
         bundle.mount("/sys/fs/cgroup", type="cgroup", source="cgroup", options=["nosuid", "noexec", "nodev"])
         bundle.sh("find /sys/fs/cgroup -type d | while read d; do probe mkdir $d/made; done; "
                   f"find / -xdev -name {given.name}; find /sys -name {given.name}").write()
-        r = run([*user, CAY, "run", "-b", bundle.path, cay.id()], cwd="/")
+        r = run([*user, cay.for_others(), "run", "-b", bundle.path, cay.id()], cwd="/")
         assert r.rc == 0 and r.lines and set(r.lines) == {"EROFS"}, r
         assert not (given / "made").exists()
     finally:

@@ -302,6 +302,10 @@ class Cay:
     def bundle(self, name="bundle", **kw):
         return Bundle(self.dir / name, **kw)
 
+    def for_others(self):
+        """The program where an ordinary user can reach it, wherever it was built."""
+        return shutil.copy(self.program, self.dir / "program")
+
     def argv(self, *args):
         return [self.program, "--root", str(self.root), *map(str, args)]
 

@@ -4,6 +4,7 @@ import os
 import pathlib
 
 from harness import CGROUP_ROOT, cay_only, cgroup_dirs_of, parse_status, skip
+from test_cgroup_v1 import disk
 
 
 def value(pid, controller, name):
@@ -83,12 +84,11 @@ def test_the_cpu_set_is_that_of_the_config(cay, bundle):
 
 
 def test_block_io_is_limited(cay, bundle):
-    dev = os.stat("/tmp").st_dev
-    bundle.linux["resources"]["blockIO"] = {
-        "throttleReadBpsDevice": [{"major": os.major(dev), "minor": os.minor(dev), "rate": 1048576}]}
+    dev = disk()
+    bundle.linux["resources"]["blockIO"] = {"throttleReadBpsDevice": [{**dev, "rate": 1048576}]}
     id = cay.start(bundle.args("sleep", "1000"))
     assert value(cay.pid(id), "blkio", "blkio.throttle.read_bps_device") == \
-        f"{os.major(dev)}:{os.minor(dev)} 1048576"
+        f"{dev['major']}:{dev['minor']} 1048576"
     cay.destroy(id)
 
 

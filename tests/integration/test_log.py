@@ -13,6 +13,8 @@ LISTENER = """
 import os, socket, subprocess, sys
 path = sys.argv[1]
 os.makedirs(os.path.dirname(path), exist_ok=True)
+if os.path.lexists(path):
+    os.unlink(path)
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind(path)
 r = subprocess.run(sys.argv[2:], capture_output=True)

@@ -6,10 +6,8 @@
 
 #include <grp.h>
 #include <linux/sched.h>
-#include <net/if.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -95,15 +93,12 @@ static int apply_private(struct err *e)
 	return 0;
 }
 
-/* Any socket knows its network namespace; one of IPv4 need not exist. */
 static int apply_loopback(struct err *e)
 {
-	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int r = fd < 0 ? -errno : sys_loopback_up(fd);
 
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &r) < 0)
-		return err_sys(e, errno, "bring up the loopback interface");
-	return 0;
+	return r < 0 ? err_sys(e, r, "bring up the loopback interface") : 0;
 }
 
 static int apply_name(const char *name, bool domain, struct err *e)
