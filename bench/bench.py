@@ -59,7 +59,7 @@ class Run:
 def machine():
     cpu = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     hybrid = "v2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "v1"
-    return {"kernel": platform.release(), "cpu": cpu.group(1) if cpu else platform.machine(),
+    return {"kernel": platform.release().split("-")[0], "cpu": cpu.group(1) if cpu else platform.machine(),
             "cpus": len(os.sched_getaffinity(0)), "cgroups": hybrid, "load": round(os.getloadavg()[0], 1)}
 
 

@@ -39,7 +39,7 @@ def engine(world, run):
         table.absent("podman", "see the peers")
         return
     commands = {name: peers.podman(world, name) for name in peers.ENGINE if name in run.able}
-    table.put_all("podman run", measure.hyperfine(world, commands, runs=5, progress=run.progress))
+    table.put_all("podman run", measure.hyperfine(world, commands, runs=3, progress=run.progress))
 
 
 def _without(kind):
@@ -81,12 +81,12 @@ def namespaces(world, run):
             argv = peers.start(world, name, bundle)
             if table.attempt(world, f"{name}, {label}", lambda a=argv: measure.spend(a)) is not None:
                 commands[name] = argv
-        table.put_all(label, measure.hyperfine(world, commands, runs=2 if world.quick else 20, progress=run.progress))
+        table.put_all(label, measure.hyperfine(world, commands, runs=1 if world.quick else 8, progress=run.progress))
     bundle = world.bundle(_no_cgroup_mount)
     commands = {name: peers.oci(world, name, "--cgroup-manager=disabled", "run", "--bundle", bundle, world.name())
                 for name in ("cay", "crun") if name in run.able}
     table.put_all("without cgroups",
-                  measure.hyperfine(world, commands, runs=2 if world.quick else 20, progress=run.progress))
+                  measure.hyperfine(world, commands, runs=1 if world.quick else 8, progress=run.progress))
 
 
 def seccomp(world, run):

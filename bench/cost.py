@@ -11,7 +11,7 @@ CALLS = {"getppid": 100, "pipe": 30, "stat": 40}
 
 def _compare(world, run, table, load, units, commands):
     best = {}
-    for number in range(2 if world.quick else 15):
+    for number in range(3 if world.quick else 25):
         run.progress(f"{load}, round {number + 1}")
         for name, argv in commands.items():
             best[name] = min(best.get(name, 1 << 62), int(measure.run(argv)))

@@ -83,7 +83,7 @@ def judge(result):
         value, row = figure(result, goal)
         good = value is not None and (value >= goal.limit if goal.least else value <= goal.limit)
         judged.append({"text": goal.text + (f" (worst: {row})" if goal.over[1] == "*" and row else ""),
-                       "limit": ("≥ " if goal.least else "≤ ") + number(goal.limit, goal.unit),
+                       "limit": ("≥ " if goal.least else "≤ ") + f"{goal.limit:,g} {goal.unit}",
                        "figure": "–" if value is None else number(value, goal.unit),
                        "verdict": "not measured" if value is None else "met" if good else "missed"})
     return judged
@@ -91,13 +91,8 @@ def judge(result):
 
 def number(value, unit):
     """Three digits that mean something."""
-    if value >= 1000:
-        text = f"{value:,.0f}"
-    else:
-        text = f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-        if 0 < value < 0.095:
-            text = f"{value:.3f}"
-    return f"{text} {unit}"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:,.{digits}f} {unit}"
 
 
 def text(result):

@@ -57,15 +57,15 @@ def hyperfine(world, commands, prepare=None, runs=None, progress=None):
 
     @prepare: {name: argv} of what comes before each run. Slow programs are run less often.
     """
-    rounds = 1 if world.quick else 5
-    runs = runs or (6 if world.quick else 30)
-    budget = 0.4 if world.quick else 2.0
+    rounds = 2 if world.quick else 10
+    runs = runs or (3 if world.quick else 15)
+    budget = 0.2 if world.quick else 1.0
     times = {name: [] for name in commands}
     count = {}
     for name, argv in commands.items():
         if prepare and name in prepare:
             spend(prepare[name])
-        count[name] = max(min(runs, int(budget / max(spend(argv), 1e-4))), 2)
+        count[name] = max(min(runs, int(budget / max(spend(argv), 1e-4))), 1)
     out = world.dir / "hyperfine.json"
     for number in range(rounds):
         if progress:

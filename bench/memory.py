@@ -77,7 +77,7 @@ def idle(world, run):
                   "Pss of everything that stays behind for it, and kernel memory charged to its cgroup. waiting: between create and "
                   "start. running: busybox sleep.")
     for name in (n for n in (*OCI, "runsc") if n in run.able):
-        for label, verb in {"waiting": ["create"], "running": ["run", "-d"]}.items():
+        for label, verb in {"waiting": ["create"], "running": ["run", "--detach"]}.items():
             cgroup = world.name("idle")
 
             def place(spec, path="/" + cgroup):
@@ -90,6 +90,8 @@ def idle(world, run):
             kernel = _kernel(cgroup) if name != "runsc" else None
             if kernel is not None:
                 table.put(label + ", kernel", name, kernel)
+            # Dead before it is deleted: runsc waits for the end of a sandbox that only we can reap.
+            world.kill_processes(spare=before)
             measure.spend(peers.oci(world, name, "delete", "--force", cgroup))
 
 

@@ -35,6 +35,6 @@ def among_idle(world, run):
             measure.many(world, 1, step - there, peers.oci(world, "cay", "run", "-d", "--bundle", idle,
                                                            world.name("idle") + "-{}"))
             there = step
-        table.put_all(f"{step} idle", measure.hyperfine(world, commands, runs=3 if world.quick else 20,
+        table.put_all(f"{step} idle", measure.hyperfine(world, commands, runs=2 if world.quick else 8,
                                                         progress=run.progress))
     run.progress("removing")

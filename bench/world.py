@@ -110,9 +110,9 @@ class World:
             todo += children
         return found
 
-    def kill_processes(self):
+    def kill_processes(self, spare=()):
         for _ in range(100):
-            left = self.processes()
+            left = [pid for pid in self.processes() if pid not in spare]
             if not left:
                 return
             for pid in left:

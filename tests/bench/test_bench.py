@@ -88,13 +88,13 @@ def test_a_goal_is_met_up_to_its_limit(result, ratio, verdict):
     set_ratio(result, ratio)
     judged = goals.judge(result)[0]
     assert judged["text"] == "run against crun"
-    assert (judged["verdict"], judged["figure"]) == (verdict, f"{ratio:.2f} ×")
+    assert (judged["verdict"], judged["figure"]) == (verdict, f"{ratio:.3f} ×")
 
 
 def test_a_missed_goal_is_shown_as_missed(result):
     set_ratio(result, 0.5)
     lines = [words(line) for line in page_of(result).findall(".//section[@id='goals']//tr")]
-    assert "✗ missed run against crun 0.50 × ≤ 0.40 ×".replace(" ", "") in [line.replace(" ", "") for line in lines]
+    assert "✗ missed run against crun 0.500 × ≤ 0.4 ×".replace(" ", "") in [line.replace(" ", "") for line in lines]
     assert "missed" in goals.text(result).splitlines()[0]
 
 
