@@ -14,7 +14,7 @@ import pytest
 
 from apparmor import need_apparmor, parse
 from engine import IMAGE, RUNC, SLOW, Engine, call, limit_of, need_checkpoint, write_archive
-from harness import CAY, need, read, run_pty, wait_for
+from harness import CAY, need, read, run, run_pty, skip, wait_for
 
 
 class Containerd(Engine):
@@ -408,6 +408,25 @@ def test_deleting_twice_is_no_error(containerd):
         assert (r.rc, r.out, r.err) == (0, "", ""), r
     containerd("tasks", "delete", "--force", id)
     containerd.ok("containers", "delete", id)
+
+
+def test_containers_are_scopes_of_systemd_when_asked(containerd):
+    """What SystemdCgroup = true is to containerd's CRI."""
+    if not os.path.isdir("/run/systemd/system"):
+        skip("a running systemd")
+    name = f"{containerd.token}-scope"
+    unit = f"cayctr-{name}.scope"
+    id, pid = containerd.background(options=["--runc-systemd-cgroup", "--cgroup", f"system.slice:cayctr:{name}",
+                                             "--memory-limit", str(64 << 20)])
+    try:
+        assert f"/system.slice/{unit}" in read(f"/proc/{pid}/cgroup").decode()
+        shown = run(["systemctl", "show", unit, "-p", "ActiveState", "-p", "MemoryMax", "-p", "MemoryLimit"]).lines
+        assert "ActiveState=active" in shown and any(ln.endswith(f"={64 << 20}") for ln in shown), shown
+        r = containerd(*containerd.exec("scope"), id, "cat", "/proc/self/cgroup")
+        assert r.rc == 0 and unit in r.out, r
+    finally:
+        containerd.remove(id)
+    assert run(["systemctl", "show", unit, "-p", "LoadState"]).out.strip() == "LoadState=not-found"
 
 
 def test_the_default_profile_of_apparmor_confines(containerd):
