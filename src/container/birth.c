@@ -242,6 +242,20 @@ static int move_in(struct birth *b, const char *name, struct err *e)
 	return r;
 }
 
+static int write_files(struct birth *b, struct err *e)
+{
+	AUTO_BUF struct buf state = { 0 };
+	int r = store_put_new(b->c.dir_fd, "config.json", b->config.data, b->config.len, 0600, e);
+
+	if (r == 0)
+		r = state_encode(&b->c, &state, e);
+	if (r == 0)
+		r = store_put_new(b->c.dir_fd, "state.json", state.data, state.len, 0600, e);
+	if (r < 0)
+		return err_wrap(e, "state of container %s", b->o->id);
+	return b->notify ? notify_make_dir(b->c.dir_fd, e) : 0;
+}
+
 int birth_publish(struct birth *b, struct err *e)
 {
 	char name[32];
@@ -251,13 +265,7 @@ int birth_publish(struct birth *b, struct err *e)
 	if (r < 0)
 		return r;
 	b->c.locked = true;
-	r = store_put(b->c.dir_fd, "config.json", b->config.data, b->config.len, 0600, e);
-	if (r < 0)
-		(void)err_wrap(e, "state of container %s", b->o->id);
-	if (r == 0 && b->notify)
-		r = notify_make_dir(b->c.dir_fd, e);
-	if (r == 0)
-		r = state_save(&b->c, e);
+	r = write_files(b, e);
 	if (r == 0)
 		r = move_in(b, name, e);
 	if (r < 0)

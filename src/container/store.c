@@ -124,30 +124,38 @@ bool store_locked_elsewhere(int dir_fd)
 	return flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
+int store_put_new(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
+		  struct err *e)
+{
+	AUTO_FD int fd =
+		openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, errno, "create \"%s\"", name);
+	r = sys_write_all(fd, bytes, n);
+	if (r == 0 && close(TAKE_FD(fd)) < 0)
+		r = -errno;
+	return r < 0 ? err_sys(e, r, "write \"%s\"", name) : 0;
+}
+
 int store_put(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode, struct err *e)
 {
-	AUTO_FD int fd = -EBADF;
 	char tmp[NAME_MAX + 1];
 	int r;
 
 	r = snprintf(tmp, sizeof(tmp), ".%s.tmp", name);
 	if (r < 0 || (size_t)r >= sizeof(tmp))
 		return err_set(e, ENAMETOOLONG, "file name \"%s\" is too long", name);
-	if (unlinkat(dir_fd, tmp, 0) < 0 && errno != ENOENT)
-		return err_sys(e, errno, "remove old \"%s\"", tmp);
-	fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (fd < 0)
-		return err_sys(e, errno, "create \"%s\"", tmp);
-	r = sys_write_all(fd, bytes, n);
-	if (r == 0 && close(TAKE_FD(fd)) < 0)
-		r = -errno;
+	r = store_put_new(dir_fd, tmp, bytes, n, mode, e);
+	/* Of a writer that was killed. */
+	if (r == -EEXIST && unlinkat(dir_fd, tmp, 0) == 0)
+		r = store_put_new(dir_fd, tmp, bytes, n, mode, e);
 	if (r == 0 && renameat(dir_fd, tmp, dir_fd, name) < 0)
-		r = -errno;
-	if (r < 0) {
+		r = err_sys(e, errno, "write \"%s\"", name);
+	if (r < 0 && r != -EEXIST)
 		(void)unlinkat(dir_fd, tmp, 0);
-		return err_sys(e, r, "write \"%s\"", name);
-	}
-	return 0;
+	return r;
 }
 
 int store_get(int dir_fd, const char *name, struct buf *b, struct err *e)

@@ -42,6 +42,14 @@ int store_put(int dir_fd, const char *name, const void *bytes, size_t n, mode_t 
 	      struct err *e);
 
 /**
+ * store_put_new - write a file that is not there yet, in a directory that nobody sees yet
+ *
+ * Return: 0; -EEXIST; -ENOSPC and the like, then a part of it may lie there.
+ */
+int store_put_new(int dir_fd, const char *name, const void *bytes, size_t n, mode_t mode,
+		  struct err *e);
+
+/**
  * store_get - append a regular file to @b, at most JSON_MAX_BYTES
  *
  * Return: 0; -ENOENT; -EINVAL when not a regular file; -E2BIG.

@@ -94,9 +94,13 @@ static bool cgroup_may_fail(const struct launch *l)
 {
 	if (find_step(l, STEP_SCOPE_ATTACH))
 		return true;
-	for (uint32_t i = 0; i < l->host.nsteps; i++)
-		if (l->host.steps[i].kind == STEP_CGROUP_OPEN && l->host.steps[i].u.cgroup.v2)
-			return l->host.steps[i].u.cgroup.optional;
+	for (uint32_t i = 0; i < l->host.nsteps; i++) {
+		const struct step *s = &l->host.steps[i];
+
+		if ((s->kind == STEP_CGROUP_MAKE || s->kind == STEP_CGROUP_OPEN) &&
+		    s->u.cgroup.slot != SLOT_NONE && s->u.cgroup.v2)
+			return s->u.cgroup.optional;
+	}
 	return false;
 }
 

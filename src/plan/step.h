@@ -48,7 +48,7 @@ enum step_kind {
 	STEP_LISTEN,	     /* sock:   gate socket → slot */
 	STEP_OPEN_LOG,	     /* sock:   file to append to → slot */
 	STEP_HOLD,	     /* hold:   a file of ours → slot */
-	STEP_CGROUP_MAKE,    /* cgroup */
+	STEP_CGROUP_MAKE,    /* cgroup: and open it as OPEN does, if it has a slot */
 	STEP_CGROUP_SET,     /* cgroup: write value to dir/file */
 	STEP_CGROUP_DEVICES, /* cgroup: attach the BPF device program in value */
 	STEP_CGROUP_OPEN,    /* cgroup: v1 tasks file or v2 directory → slot */

@@ -107,7 +107,7 @@ uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t co
  * cg_apply - carry out one cgroup step
  * @v:       the planner's half
  * @ret_made: MAKE: how many directories were made; hand it to cg_undo
- * @ret_fd:  OPEN: caller closes; else, or when optional and refused, -EBADF
+ * @ret_fd:  OPEN, and MAKE with a slot: caller closes; else, or when optional and refused, -EBADF
  *
  * On failure MAKE has taken back what it made.
  * Return: 0; 1 when an optional step was refused, @e says why; negative code on failure.

@@ -241,7 +241,7 @@ int cg_apply(const struct plan_view *v, const struct step *s, uint32_t *ret_made
 	*ret_made = 0;
 	*ret_fd = -EBADF;
 	if (s->kind == STEP_CGROUP_MAKE)
-		r = cg_make(v, s, ret_made, e);
+		r = cg_make(v, s, ret_made, ret_fd, e);
 	else if (s->kind == STEP_CGROUP_SET)
 		r = apply_set(v, s, e);
 	else if (s->kind == STEP_CGROUP_DEVICES)

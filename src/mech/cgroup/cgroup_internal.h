@@ -13,6 +13,7 @@ struct cg_place {
 	char *dir;	 /* full path */
 	bool asked;	 /* a limit of the spec lives here */
 	size_t make_off; /* where its MAKE lies among the steps */
+	uint32_t slot;	 /* gets what the islander comes in by; SLOT_NONE: it is moved */
 };
 
 /* What systemd is asked for. */
@@ -145,7 +146,8 @@ void cg_property_of_quota(const struct cg_quota *q, struct buf *out);
 int cg_property_of_annotation(const char *name, const char *value, struct buf *out, struct err *e);
 
 /** cg_make - STEP_CGROUP_MAKE; see cg_apply */
-int cg_make(const struct plan_view *v, const struct step *s, uint32_t *ret_made, struct err *e);
+int cg_make(const struct plan_view *v, const struct step *s, uint32_t *ret_made, int *ret_fd,
+	    struct err *e);
 
 /** cg_open_dir - open a cgroup by full path: no symlinks, must be cgroupfs; Return: fd, -errno */
 int cg_open_dir(const char *path);

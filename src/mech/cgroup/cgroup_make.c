@@ -94,6 +94,16 @@ static int make_level(int parent, const char *name, const struct step *s, const 
 	return 0;
 }
 
+/* What the islander comes in by: see add_entry. Takes @fd, the last level. */
+static int take_entry(const struct step *s, int *fd, const char *path, int *ret_fd, struct err *e)
+{
+	if (s->u.cgroup.slot == SLOT_NONE)
+		return 0;
+	*ret_fd = s->u.cgroup.v2 ? TAKE_FD(*fd)
+				 : openat(*fd, "tasks", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret_fd < 0 ? err_sys(e, errno, "cgroup: open %s/tasks", path) : 0;
+}
+
 /* The last level must be ours alone: limits on it would hit whoever is in there already. */
 static int check_empty(int fd, const char *path, struct err *e)
 {
@@ -184,7 +194,7 @@ static uint32_t count_levels(const char *rest)
 }
 
 static int make_once(const struct plan_view *v, const struct step *s, uint32_t *ret_made,
-		     struct err *e)
+		     int *ret_fd, struct err *e)
 {
 	struct walk w = { .rest = "", .fd = -EBADF };
 	int r = open_mount(v, s, &w, e);
@@ -192,6 +202,8 @@ static int make_once(const struct plan_view *v, const struct step *s, uint32_t *
 	if (r == 0)
 		r = make_levels(s, view_str(v, s->u.cgroup.dir), view_str(v, s->u.cgroup.value), &w,
 				e);
+	if (r == 0)
+		r = take_entry(s, &w.fd, view_str(v, s->u.cgroup.dir), ret_fd, e);
 	auto_close_fd(&w.fd);
 	if (r == 0)
 		*ret_made = w.made;
@@ -200,13 +212,14 @@ static int make_once(const struct plan_view *v, const struct step *s, uint32_t *
 	return r;
 }
 
-int cg_make(const struct plan_view *v, const struct step *s, uint32_t *ret_made, struct err *e)
+int cg_make(const struct plan_view *v, const struct step *s, uint32_t *ret_made, int *ret_fd,
+	    struct err *e)
 {
 	int r = -ENOENT;
 
 	/* ENOENT: somebody else's undo took a common ancestor away between two levels. */
 	for (int i = 0; i < MAKE_TRIES && r == -ENOENT; i++)
-		r = make_once(v, s, ret_made, e);
+		r = make_once(v, s, ret_made, ret_fd, e);
 	return r;
 }
 

@@ -226,7 +226,8 @@ static void add_makes(struct cg_build *b)
 		s.u.cgroup.value = plan_str(b->p, b->phase, value);
 		s.u.cgroup.optional = b->o->optional ? CG_MAY_FAIL : CG_MUST;
 		s.u.cgroup.v2 = at->h->v2;
-		s.u.cgroup.slot = SLOT_NONE;
+		s.u.cgroup.slot = b->phase == PHASE_HOST ? plan_slot(b->p) : SLOT_NONE;
+		at->slot = s.u.cgroup.slot;
 		at->make_off = b->p->host.steps.len;
 		if (s.kind != STEP_NONE)
 			plan_add(b->p, &s);
@@ -254,26 +255,32 @@ static void insist_on_asked(struct cg_build *b)
  * itself, writing 0 to `tasks`: a task that moves itself needs no threadgroup lock, whose
  * writer waits for an RCU grace period (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
  */
-static void add_entry(struct plan *p, const char *dir, bool v2, enum cg_need need,
+static void add_entry(struct plan *p, const char *dir, bool v2, enum cg_need need, uint32_t slot,
 		      uint32_t *ret_slot)
 {
-	struct step s = { .kind = STEP_CGROUP_OPEN, .phase = PHASE_HOST };
-	uint32_t slot = plan_slot(p);
+	struct step s = { .kind = STEP_CGROUP_ENTER, .phase = PHASE_INIT };
 
-	s.u.cgroup.dir = plan_str(p, PHASE_HOST, dir);
-	s.u.cgroup.slot = slot;
-	s.u.cgroup.optional = need;
-	s.u.cgroup.v2 = v2;
-	plan_add(p, &s);
 	if (v2) {
 		*ret_slot = slot;
 		return;
 	}
-	s = (struct step){ .kind = STEP_CGROUP_ENTER, .phase = PHASE_INIT };
 	s.u.cgroup.dir = plan_str(p, PHASE_INIT, dir);
 	s.u.cgroup.slot = slot;
 	s.u.cgroup.optional = need;
 	plan_add(p, &s);
+}
+
+/* A cgroup that is there already; one that is made comes with its entry. */
+static uint32_t add_open(struct plan *p, const char *dir, bool v2)
+{
+	struct step s = { .kind = STEP_CGROUP_OPEN, .phase = PHASE_HOST };
+
+	s.u.cgroup.dir = plan_str(p, PHASE_HOST, dir);
+	s.u.cgroup.slot = plan_slot(p);
+	s.u.cgroup.optional = CG_MUST;
+	s.u.cgroup.v2 = v2;
+	plan_add(p, &s);
+	return s.u.cgroup.slot;
 }
 
 /* v1 mounts may lie below a v2 one. */
@@ -304,8 +311,11 @@ uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t co
 {
 	uint32_t slot = SLOT_NONE;
 
-	for (size_t i = 0; i < count; i++)
-		add_entry(p, dirs[i], is_v2(c, dirs[i]), CG_MUST, &slot);
+	for (size_t i = 0; i < count; i++) {
+		bool v2 = is_v2(c, dirs[i]);
+
+		add_entry(p, dirs[i], v2, CG_MUST, add_open(p, dirs[i], v2), &slot);
+	}
 	return slot;
 }
 
@@ -401,7 +411,7 @@ static void add_entries(struct cg_build *b, uint32_t *ret_slot)
 		const struct cg_place *at = &b->places[i];
 
 		add_entry(b->p, at->dir, at->h->v2,
-			  b->o->optional && !at->asked ? CG_MAY_FAIL : CG_MUST, ret_slot);
+			  b->o->optional && !at->asked ? CG_MAY_FAIL : CG_MUST, at->slot, ret_slot);
 	}
 }
 
