@@ -57,7 +57,8 @@ class Counter:
 
     def restore(self, images, *options, **kw):
         argv = self.cay.argv("restore", "-d", "--image-path", images, "-b", self.bundle.path, *self.options, *options, self.id)
-        with open(self.cay.dir / "stderr", "w+b") as err:
+        # The program has the file, too: criu wants it to be as long as it was.
+        with open(self.cay.dir / "stderr", "a+b") as err:
             rc = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=self.writer, stderr=err,
                                 timeout=harness.TIMEOUT, **kw).returncode
             err.seek(0)
