@@ -2,6 +2,7 @@
 """Each namespace: new, the host's, joined."""
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -105,6 +106,29 @@ def test_clocks_are_offset_in_a_user_namespace(cay, bundle, way):
     assert lines[:2] == [["monotonic", "1000", "0"], ["boottime", "2000", "7"]]
     assert lines[2] != [os.readlink("/proc/self/ns/time")] and lines[3] == ["0", "100000", "65536"]
     if way == "joined":
+        cay.destroy(host)
+
+
+def test_a_network_of_the_host_is_joined_together_with_a_user_namespace(cay, bundle):
+    """The user namespace that is joined does not own the network: it has to be entered before."""
+    cay_only("joined user namespace without mappings")
+    in_user_namespace(bundle)
+    host = cay.start(bundle.args("sleep", "1000"))
+    net = subprocess.Popen(["unshare", "--net", "sleep", "1000"])
+    wait_for(lambda: os.readlink(f"/proc/{net.pid}/ns/net") != os.readlink("/proc/self/ns/net"),
+             "a network")
+    try:
+        guest = cay.bundle("guest").sh(links(["user", "network"]))
+        guest.namespace("user", f"/proc/{cay.pid(host)}/ns/user")
+        guest.namespace("network", f"/proc/{net.pid}/ns/net")
+        # The kernel shows a network in a sysfs only to who owns it.
+        guest.config["mounts"] = [m for m in guest.config["mounts"]
+                                  if not m["destination"].startswith("/sys")]
+        assert inside(cay.out(guest)) == {**outside(["user"], cay.pid(host)),
+                                          **outside(["network"], net.pid)}
+    finally:
+        net.kill()
+        net.wait()
         cay.destroy(host)
 
 

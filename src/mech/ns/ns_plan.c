@@ -170,15 +170,18 @@ static void plan_time(const struct oci_spec *s, const struct ns_sets *sets, stru
 
 /*
  * The islander is born among us and moves step by step: a joined user namespace must be
- * entered before the others are made, so that it owns them; joined ones belong to us, so
- * they must be entered before a new user namespace takes the right to do so away.
+ * entered before the others are made, so that it owns them; joined ones belong to us, or to a
+ * namespace below ours, so they must be entered while we still have the right: first. Who has none
+ * among us gets it from the joined user namespace, which then comes first.
  */
-static void plan_slow(const struct oci_spec *s, const struct ns_sets *sets, struct plan *p)
+static void plan_slow(const struct oci_spec *s, const struct ns_sets *sets, bool admin,
+		      struct plan *p)
 {
+	const uint64_t others = ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWCGROUP);
 	uint64_t late = sets->fresh & ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWTIME | CLONE_NEWCGROUP);
 
 	if (sets->fresh & CLONE_NEWUSER) {
-		plan_joins(sets, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWCGROUP), p);
+		plan_joins(sets, others, p);
 		plan_unshare(p, CLONE_NEWUSER);
 		plan_time(s, sets, p);
 		plan_add_num(p, PHASE_INIT, STEP_SYNC, PHASE_MAP);
@@ -186,11 +189,14 @@ static void plan_slow(const struct oci_spec *s, const struct ns_sets *sets, stru
 		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
 	} else {
 		plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
+		if (admin)
+			plan_joins(sets, others, p);
 		plan_joins(sets, CLONE_NEWUSER, p);
 		plan_time(s, sets, p);
 		if (sets->joined & CLONE_NEWUSER)
 			plan_add_none(p, PHASE_INIT, STEP_BECOME_ROOT);
-		plan_joins(sets, ~(uint64_t)(CLONE_NEWUSER | CLONE_NEWCGROUP), p);
+		if (!admin)
+			plan_joins(sets, others, p);
 	}
 	plan_unshare(p, late);
 	if ((sets->fresh | sets->joined) & (CLONE_NEWPID | CLONE_NEWTIME))
@@ -222,7 +228,7 @@ int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgrou
 	if (new_user)
 		plan_maps(s, h, p);
 	if (slow)
-		plan_slow(s, &sets, p);
+		plan_slow(s, &sets, h->admin, p);
 	else
 		plan_fast(&sets, new_user, p);
 	plan_joins(&sets, CLONE_NEWCGROUP, p);
