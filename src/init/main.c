@@ -340,6 +340,7 @@ static int apply(struct islander *me, const struct step *s, struct err *e)
 	case STEP_BIND:
 	case STEP_REMOUNT:
 	case STEP_UNMOUNT:
+	case STEP_HIDE:
 	case STEP_SYMLINK:
 	case STEP_DEVICE:
 	case STEP_MASK:

@@ -152,7 +152,7 @@ static int root_and_mounts(struct compiler *c, struct err *e)
 		r = hooks(c, OCI_HOOK_CREATE_CONTAINER, PHASE_INIT, "creating", e);
 	if (r < 0)
 		return r;
-	mnt_plan_pivot(c->s, &o, c->p);
+	mnt_plan_pivot(c->s, c->h, &o, c->p);
 	ns_plan_names(c->s, c->p);
 	if (c->s->root->readonly && c->s->process && !str_eq(c->s->process->cwd, "/"))
 		cred_plan_workdir(c->s->process, &c->cred, c->p);

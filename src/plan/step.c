@@ -135,6 +135,7 @@ static const struct step_desc descs[STEP_KIND_COUNT] = {
 	[STEP_BIND] = { "bind", MOUNT_FIELDS },
 	[STEP_REMOUNT] = { "remount", MOUNT_FIELDS },
 	[STEP_UNMOUNT] = { "unmount", TEXT_FIELD("path") },
+	[STEP_HIDE] = { "hide", TEXT_FIELD("path") },
 	[STEP_SYMLINK] = { "symlink",
 			   FIELDS(F(STR, link.target, "target"), F(STR, link.path, "path")) },
 	[STEP_DEVICE] = { "device",

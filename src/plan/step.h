@@ -96,6 +96,7 @@ enum step_kind {
 	STEP_SYSCTL,	    /* pair:   path below /proc/sys, value */
 	STEP_HOSTNAME,	    /* str */
 	STEP_DOMAINNAME,    /* str */
+	STEP_HIDE,	    /* str:    path on the host, no_pivot: what is mounted there goes */
 	STEP_PIVOT,	    /* num:    1: pivot_root; 0: chroot */
 	STEP_CHDIR_ROOT,    /* none:   exec: confirm root and cwd after joining */
 	STEP_WORKDIR,	    /* workdir: make it when missing, enter it */

@@ -16,6 +16,7 @@
 
 enum {
 	MAX_HIERARCHIES = 64,
+	MAX_KERNEL_MOUNTS = 256,
 	MAX_CGROUP_BYTES = 64 << 10,
 	MAX_MOUNTINFO_BYTES = 16 << 20,
 	CAP_LAST_OF_HEADER = CAP_LAST_CAP,
@@ -215,23 +216,53 @@ static enum cgroup_layout layout_of(const struct host_cgroups *c)
 	return v2 ? CGROUP_V2 : CGROUP_NONE;
 }
 
+/* Point of the mount that the line around @at tells of; @a owns it. */
+static char *point_of(struct arena *a, const char *text, const char *at)
+{
+	char *point;
+
+	while (at > text && at[-1] != '\n')
+		at--;
+	for (int field = 0; field < 4 && at; field++)
+		at = strchr(at, ' ') ? strchr(at, ' ') + 1 : NULL;
+	point = arena_strndup(a, at ? at : "", at ? strcspn(at, " ") : 0);
+	if (point)
+		unescape_octal(point);
+	return point;
+}
+
 /* The first mount of resctrl; @text is mountinfo, not yet cut into pieces. */
 static bool find_resctrl(struct host_facts *f, const char *text)
 {
 	const char *at = text ? strstr(text, " - resctrl ") : NULL;
 
-	if (!at)
-		return true;
-	while (at > text && at[-1] != '\n')
-		at--;
-	for (int field = 0; field < 4 && at; field++)
-		at = strchr(at, ' ') ? strchr(at, ' ') + 1 : NULL;
-	if (!at)
-		return true;
-	f->resctrl = arena_strndup(&f->arena, at, strcspn(at, " "));
-	if (f->resctrl)
-		unescape_octal(f->resctrl);
-	return f->resctrl != NULL;
+	if (at)
+		f->resctrl = point_of(&f->arena, text, at);
+	return !at || f->resctrl;
+}
+
+/* @text is mountinfo, not yet cut into pieces. */
+static bool find_kernel_mounts(struct host_facts *f, const char *text)
+{
+	static const char dash[] = " - ";
+
+	f->kernel_mounts = arena_array(&f->arena, MAX_KERNEL_MOUNTS, sizeof(char *));
+	if (!f->kernel_mounts)
+		return false;
+	for (const char *at = text;
+	     at && (at = strstr(at, dash)) && f->kernel_mounts_count < MAX_KERNEL_MOUNTS;) {
+		const char *type = at + strlen(dash);
+		char *point;
+
+		if (str_starts(type, "proc ") || str_starts(type, "sysfs ")) {
+			point = point_of(&f->arena, text, at);
+			if (!point)
+				return false;
+			f->kernel_mounts[f->kernel_mounts_count++] = point;
+		}
+		at = type;
+	}
+	return true;
 }
 
 /* SELinux shows itself by its file system, AppArmor by its switch (proc(5), apparmor(7)). */
@@ -259,7 +290,7 @@ static int gather_cgroups(struct host_facts *f, struct err *e)
 	if (read_text("/proc/self/cgroup", MAX_CGROUP_BYTES, &own) < 0 ||
 	    read_text("/proc/self/mountinfo", MAX_MOUNTINFO_BYTES, &info) < 0)
 		return 0;
-	if (!find_resctrl(f, info.data))
+	if (!find_resctrl(f, info.data) || !find_kernel_mounts(f, info.data))
 		return err_oom(e);
 	parse_mountinfo(info.data, mounts);
 	if (!add_own_lines(f, own.data, mounts))

@@ -55,7 +55,9 @@ struct host_facts {
 	bool setgroups_denied;			/* in our user namespace */
 	bool kcore;				/* /proc/kcore is there */
 	bool selinux, apparmor;			/* enabled: labels mean something */
-	char *resctrl; /* where that file system is mounted; NULL: nowhere */
+	char *resctrl;	      /* where that file system is mounted; NULL: nowhere */
+	char **kernel_mounts; /* where procfs and sysfs are mounted, in the order of mountinfo */
+	size_t kernel_mounts_count;
 	struct host_cgroups cgroups;
 	struct arena arena;
 };

@@ -29,6 +29,20 @@ def fake_proc(where):
         (where / name).write_text("fake")
 
 
+@pytest.mark.parametrize("options", [[], ["--no-pivot"]])
+def test_a_user_namespace_made_inside_gets_no_procfs_that_hides_nothing(cay, bundle, options):
+    """The kernel gives one to who can see one: masks must be all there is, covered mounts included."""
+    cay_only("hidden procfs of the host")
+    bundle.caps(*["CAP_" + c for c in ("SYS_ADMIN", "SYS_CHROOT", "SETFCAP", "SETUID", "SETGID")])
+    bundle.sh("unshare -U -r -m -p -f mount -t proc proc /proc && echo bare")
+    masks = {k: bundle.linux[k] for k in ("maskedPaths", "readonlyPaths")}
+    bundle.linux.update(maskedPaths=[], readonlyPaths=[])
+    assert cay.out(bundle, *options) == "bare\n"
+    bundle.linux.update(masks)
+    r = cay.run(bundle, *options)
+    assert r.rc != 0 and r.out == "" and "mount" in r.err, r
+
+
 @pytest.mark.parametrize("by", ["image", "volume"])
 def test_writes_to_procfs_can_not_be_redirected(cay, bundle, by):
     """CVE-2019-16884, CVE-2019-19921, CVE-2023-27561, CVE-2025-52881: labels and limits land in a file."""

@@ -11,7 +11,7 @@
  * enforce is an error.
  *
  * The attribute is opened through the islander's verified procfs, while that is there, and
- * written in PHASE_ENTER behind the startContainer hooks, whose children would inherit it.
+ * written in PHASE_ENTER, in front of the startContainer hooks, which are programs of the container, too.
  */
 
 enum lsm_kind { LSM_NONE, LSM_SELINUX, LSM_APPARMOR };
@@ -41,7 +41,7 @@ void lsm_plan_keys(const struct oci_process *pr, bool before, struct plan *p);
 int lsm_plan_open(const struct oci_process *pr, const struct host_facts *h, struct plan *p,
 		  struct err *e);
 
-/** lsm_plan_label - LABEL, in PHASE_ENTER: behind the hooks, before the filter */
+/** lsm_plan_label - LABEL, in PHASE_ENTER: before the filter and the hooks inside, which have it, too */
 void lsm_plan_label(const struct oci_process *pr, const struct host_facts *h, struct plan *p);
 
 /** lsm_apply - LABEL_OPEN, LABEL; Context: islander. Return: 0; negative code */

@@ -296,6 +296,8 @@ static int dispatch(struct island *in, const struct step *s, struct err *e)
 		return mnt_apply_mount(in, s, e);
 	case STEP_BIND:
 		return mnt_apply_bind(in, s, e);
+	case STEP_HIDE:
+		return mnt_apply_hide(in, s, e);
 	case STEP_UNMOUNT:
 		return mnt_apply_unmount(in, s, e);
 	case STEP_REMOUNT:

@@ -50,6 +50,7 @@ int mnt_apply_mount(struct island *in, const struct step *s, struct err *e);
 int mnt_apply_bind(struct island *in, const struct step *s, struct err *e);
 int mnt_apply_remount(struct island *in, const struct step *s, struct err *e);
 int mnt_apply_unmount(struct island *in, const struct step *s, struct err *e);
+int mnt_apply_hide(struct island *in, const struct step *s, struct err *e);
 int mnt_apply_symlink(struct island *in, const struct step *s, struct err *e);
 int mnt_apply_device(struct island *in, const struct step *s, struct err *e);
 int mnt_apply_mask(struct island *in, const struct step *s, struct err *e);

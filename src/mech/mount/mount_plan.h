@@ -58,8 +58,9 @@ int mnt_plan_mounts(const struct oci_spec *spec, const struct host_facts *h,
 int mnt_plan_devices(const struct oci_spec *spec, const struct host_facts *h,
 		     const struct mnt_options *o, struct plan *p, struct err *e);
 
-/** mnt_plan_pivot - change over to the root */
-void mnt_plan_pivot(const struct oci_spec *spec, const struct mnt_options *o, struct plan *p);
+/** mnt_plan_pivot - change over to the root; without a pivot what the host's kernel shows goes first */
+void mnt_plan_pivot(const struct oci_spec *spec, const struct host_facts *h,
+		    const struct mnt_options *o, struct plan *p);
 
 /**
  * mnt_plan_late - what must wait until nothing is written any more; after the pivot

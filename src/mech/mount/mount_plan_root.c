@@ -91,9 +91,15 @@ int mnt_plan_root(const struct oci_spec *spec, const struct host_facts *h,
 	return r;
 }
 
-void mnt_plan_pivot(const struct oci_spec *spec, const struct mnt_options *o, struct plan *p)
+void mnt_plan_pivot(const struct oci_spec *spec, const struct host_facts *h,
+		    const struct mnt_options *o, struct plan *p)
 {
 	enum mnt_pivot how = o->no_pivot ? MNT_PIVOT_MOVE : MNT_PIVOT;
+	bool move = o->no_pivot && mnt_has_ns(spec, OCI_NS_MOUNT);
+
+	/* The last mounted lies on top. */
+	for (size_t i = h->kernel_mounts_count; move && i-- > 0;)
+		plan_add_str(p, PHASE_INIT, STEP_HIDE, h->kernel_mounts[i]);
 
 	plan_add_num(p, PHASE_INIT, STEP_PIVOT,
 		     mnt_has_ns(spec, OCI_NS_MOUNT) ? how : MNT_PIVOT_CHROOT);
@@ -188,7 +194,7 @@ int mnt_plan(const struct oci_spec *spec, const struct host_facts *h, const stru
 	if (r == 0)
 		r = mnt_plan_devices(spec, h, o, p, e);
 	if (r == 0)
-		mnt_plan_pivot(spec, o, p);
+		mnt_plan_pivot(spec, h, o, p);
 	if (r == 0)
 		r = mnt_plan_late(spec, h, o, p, e);
 	return r == 0 && plan_failed(p) ? err_oom(e) : r;

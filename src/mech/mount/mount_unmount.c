@@ -32,3 +32,21 @@ int mnt_apply_unmount(struct island *in, const struct step *s, struct err *e)
 		return err_set(e, r, "unmount \"%s\": nothing is mounted there", path);
 	return r < 0 ? err_sys(e, r, "unmount \"%s\"", path) : 0;
 }
+
+/*
+ * A procfs or sysfs of the host that the move of the root only covers would still be "fully visible"
+ * to the kernel (mount_too_revealing): with it a user namespace made inside could mount one that
+ * hides nothing. In a user namespace mounts from outside are locked together: then it is covered.
+ */
+int mnt_apply_hide(struct island *in, const struct step *s, struct err *e)
+{
+	const char *path = view_str(in->plan, s->u.str.text);
+	int r = path ? 0 : -EINVAL;
+
+	if (r == 0 && umount2(path, MNT_DETACH) < 0)
+		r = -errno;
+	if (r == -EPERM || r == -EINVAL)
+		r = mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0") < 0 ? -errno : 0;
+	/* Below another one that went before. */
+	return r < 0 && r != -ENOENT ? err_sys(e, r, "hide the host's \"%s\"", path) : 0;
+}
