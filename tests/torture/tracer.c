@@ -120,17 +120,23 @@ static bool never_fails(uint64_t nr)
 	return false;
 }
 
-static void enter(struct task *t, uint64_t nr, uint64_t arg)
+/* Waits for ever for the word, or for whoever holds its leash; a stop of ours makes the kernel restart that. */
+static bool is_gate(uint64_t nr, const uint64_t *args)
+{
+	return nr == SYS_restart_syscall || (nr == SYS_poll && args[1] == 2 && (int)args[2] == -1);
+}
+
+static void enter(struct task *t, uint64_t nr, const uint64_t *args)
 {
 	unsigned long *seen = t->role == 'p' ? &seen_p : &seen_i;
 
-	t->parked = t->role == 'i' && nr == SYS_accept4;
+	t->parked = t->role == 'i' && is_gate(nr, args);
 	t->last = (long)nr;
 	if (t->role == '-')
 		return;
 	++*seen;
 	if (mode == COUNT)
-		fprintf(report, "%c %ld %lld\n", t->role, (long)nr, (long long)arg);
+		fprintf(report, "%c %ld %lld\n", t->role, (long)nr, (long long)args[0]);
 	if (mode == COUNT || t->role != role || *seen != when || (mode == FAIL && never_fails(nr)))
 		return;
 	hit_call = (long)nr;
@@ -166,7 +172,7 @@ static void syscall_stop(struct task *t)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, t->pid, sizeof(si), &si) < 0)
 		return;
 	if (si.op == PTRACE_SYSCALL_INFO_ENTRY)
-		enter(t, si.entry.nr, si.entry.args[0]);
+		enter(t, si.entry.nr, (const uint64_t *)si.entry.args);
 	else if (si.op == PTRACE_SYSCALL_INFO_EXIT)
 		leave(t);
 }
