@@ -117,8 +117,8 @@ def short(world, run):
 
 def prices(world, run):
     table = run.table("Where the time goes: the price of each step of one start", "µs",
-                  "From cay run --timing, the median of several starts; steps of a kind are added up. The rest of a start is "
-                  "processes: loading cay, waiting for the program, removing the container.", chart="stack")
+                  "From cay run --timing, the median of several starts; steps of a kind are added up. The rest of a "
+                  "start is processes: loading cay, waiting for the program, removing the container.", chart="stack")
     bundle = world.bundle(filters.use(filters.large()))
     samples = {}
     for number in range(5 if world.quick else 40):

@@ -5,8 +5,8 @@ import measure
 import peers
 
 # Units of bench/work that take about a tenth of a second.
-CPU = {"sort": 20, "fibonacci": 70, "matrix": 100}
-CALLS = {"getppid": 100, "pipe": 30, "stat": 40}
+CPU = {"sort": 12, "fibonacci": 500, "matrix": 320}
+CALLS = {"getppid": 80, "pipe": 40, "stat": 35}
 
 
 def _compare(world, run, table, load, units, commands):
@@ -30,8 +30,9 @@ def cpu(world, run):
 
 def calls(world, run):
     table = run.table("Programs that do nothing but system calls", "ms a unit",
-                  "getppid: 10,000 calls a unit, pipe: 5,000 bytes written and read, stat: 5,000. The same allow list twice: by name "
-                  "alone, which the kernel answers from a bitmap, and looking at an argument, for which it runs the filter each time.")
+                  "getppid: 10,000 calls a unit, pipe: 5,000 bytes written and read, stat: 5,000. The same allow list "
+                  "twice: by name alone, which the kernel answers from a bitmap, and looking at an argument, for which "
+                  "it runs the filter each time.")
     for load, units in CALLS.items():
         units = units // 4 if world.quick else units
         args = ("/bin/work", load, str(units))

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The goals as data, each held against what was measured: met or missed, with its figure."""
+"""The goals as data, each held against what was measured: met or missed, with its figure.
+
+goals.py REPORT.json: prints the table of docs/performance.md.
+"""
 import dataclasses
+import json
+import sys
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,3 +102,13 @@ def number(value, unit):
 
 def text(result):
     return "\n".join(f"{j['verdict']:12}  {j['figure']:>10}  {j['limit']:>12}  {j['text']}" for j in judge(result))
+
+
+def markdown(result):
+    lines = [f"| {j['text']} | {j['limit']} | {j['figure']} | {j['verdict']} |" for j in judge(result)]
+    return "\n".join(["| | goal | measured | |", "|---|---|---|---|", *lines])
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as file:
+        print(markdown(json.load(file)))

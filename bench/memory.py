@@ -74,8 +74,8 @@ def _kernel(name):
 
 def idle(world, run):
     table = run.table("Memory of one idle container", "KB",
-                  "Pss of everything that stays behind for it, and kernel memory charged to its cgroup. waiting: between create and "
-                  "start. running: busybox sleep.")
+                  "Pss of everything that stays behind for it, and kernel memory charged to its cgroup. waiting: between "
+                  "create and start. running: busybox sleep.")
     for name in (n for n in (*OCI, "runsc") if n in run.able):
         for label, verb in {"waiting": ["create"], "running": ["run", "--detach"]}.items():
             cgroup = world.name("idle")

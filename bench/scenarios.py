@@ -21,9 +21,9 @@ SCENARIOS = {
     "peak": (memory.peak, 4, 60),
     "limit": (memory.limit, 8, 240),
     "container": (memory.idle, 6, 60),
-    "sizes": (memory.sizes, 4, 500),
     "density": (memory.density, 8, 240),
     "cpu": (cost.cpu, 6, 120),
     "calls": (cost.calls, 6, 120),
     "throughput": (serve.throughput, 25, 180),
+    "sizes": (memory.sizes, 4, 500),
 }

@@ -129,7 +129,7 @@ def _measure_redis(world, run, table):
 
 def throughput(world, run):
     table = run.table("Throughput of servers, natively and inside", "requests a second",
-                  "More is better; the best of several rounds. Fully confined, with the engines' seccomp profile, in the host's network "
-                  "namespace; 16 connections on loopback.")
+                  "More is better; the best of several rounds. Fully confined, with the engines' seccomp profile, in the "
+                  "host's network namespace; 16 connections on loopback.")
     table.attempt(world, "nginx", lambda: _measure_nginx(world, run, table))
     table.attempt(world, "redis", lambda: _measure_redis(world, run, table))

@@ -44,13 +44,14 @@ def _file(world, name, document):
 
 def command(world, run):
     table = run.table("Warm start of true: the whole command", "ms",
-                  "The container waits at its gate. What is timed is the command alone; what is made before it or behind it in the "
-                  "background is not, but for run, which has to do everything.")
+                  "The container waits at its gate. What is timed is the command alone; what is made before it or behind "
+                  "it in the background is not, but for run, which has to do everything.")
     bundle = world.bundle()
     job = _file(world, "true", {"args": ["/bin/true"]})
     again = world.name("gate")
     base = [world.cay, "--root", world.root("cay")]
-    renew = ["sh", "-c", '"$@" delete -f ' + again + ' 2>/dev/null; exec "$@" create -b ' + bundle + " " + again, "sh", *base]
+    script = f'"$@" delete -f {again} 2>/dev/null; exec "$@" create -b {bundle} {again}'
+    renew = ["sh", "-c", script, "sh", *base]
     with pool(world, world.cay, bundle, 4) as name:
         pause = ["sleep", "0.02"]
         commands = {"run": peers.start(world, "cay", bundle), "warm take": [*base, "warm", "take", "-p", job, name],
