@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The goals as data, each held against what was measured: met or missed, with its figure.
 
-goals.py REPORT.json: prints the table of docs/performance.md.
+goals.py REPORT.json TEXT.md: puts the table of them into a text, between its marks.
 """
 import dataclasses
 import json
+import pathlib
+import re
 import sys
+
+MARKS = "<!-- goals -->\n", "\n<!-- end of goals -->"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +113,16 @@ def markdown(result):
     return "\n".join(["| | goal | measured | |", "|---|---|---|---|", *lines])
 
 
+def put(result, into):
+    """The text with the table of this result."""
+    inside = re.escape(MARKS[0]) + ".*" + re.escape(MARKS[1])
+    return re.sub(inside, lambda _: MARKS[0] + markdown(result) + MARKS[1], into, flags=re.S)
+
+
+def main(report, text_file):
+    text_file = pathlib.Path(text_file)
+    text_file.write_text(put(json.loads(pathlib.Path(report).read_text()), text_file.read_text()))
+
+
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as file:
-        print(markdown(json.load(file)))
+    main(*sys.argv[1:])

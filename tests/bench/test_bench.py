@@ -12,6 +12,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 BENCH = HERE.parent.parent / "bench"
+DOCS = BENCH.parent / "docs"
 sys.path[:0] = [str(HERE.parent / "integration"), str(BENCH)]
 import goals  # noqa: E402
 import harness  # noqa: E402
@@ -119,6 +120,18 @@ def test_every_goal_can_be_measured(result):
     """Each goal names a cell that a run has; the size of a dynamic build is not in a quick one."""
     missing = [goal.text for goal in goals.GOALS if goals.figure(copy.deepcopy(result), goal)[0] is None]
     assert missing == ["cay, stripped, dynamically linked"]
+
+
+def test_the_text_about_performance_says_what_the_report_says():
+    """`make report` renews both. Without a report no goal is said to be measured."""
+    report_dir, said = DOCS / "report", (DOCS / "performance.md").read_text()
+    result = {"scenarios": {}}
+    if report_dir.exists():
+        result = json.loads((report_dir / "report.json").read_text())
+        assert not result["quick"] and set(result["scenarios"]) == set(scenarios.SCENARIOS)
+        for name, text in report.write(result).items():
+            assert (report_dir / name).read_text() == text
+    assert all(mark in said for mark in goals.MARKS) and goals.put(result, said) == said
 
 
 def test_samples_are_described_by_rank():
