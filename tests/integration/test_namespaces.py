@@ -109,6 +109,15 @@ def test_clocks_are_offset_in_a_user_namespace(cay, bundle, way):
         cay.destroy(host)
 
 
+@pytest.mark.parametrize("cwd", ["/", "/etc"])
+def test_without_a_mount_namespace_the_root_is_the_root_all_the_same(cay, bundle, cwd):
+    """A chroot to wherever the caller happens to stand would be the host."""
+    cay_only("a container without a mount namespace")
+    bundle.namespace("mount", remove=True).config["mounts"] = []
+    bundle.linux["maskedPaths"] = bundle.linux["readonlyPaths"] = []
+    assert sorted(cay.out(bundle.args("ls", "-A", "/"), cwd=cwd).split()) == sorted(os.listdir(bundle.rootfs))
+
+
 def test_a_network_of_the_host_is_joined_together_with_a_user_namespace(cay, bundle):
     """The user namespace that is joined does not own the network: it has to be entered before."""
     cay_only("joined user namespace without mappings")

@@ -154,6 +154,9 @@ int mnt_apply_pivot(struct island *in, const struct step *s, struct err *e)
 {
 	int r;
 
+	/* All three ways take the working directory for the root: it must be that, whatever came before. */
+	if (fchdir(in->root_fd) < 0)
+		return err_sys(e, errno, "enter the root");
 	if (s->u.num.value == MNT_PIVOT)
 		return pivot(e);
 	if (s->u.num.value == MNT_PIVOT_MOVE) {
