@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from harness import CAY, CGROUP_ROOT, IS_RUNC, cay_only, need, parse_mountinfo, run
+from harness import CGROUP_ROOT, IS_RUNC, cay_only, need, parse_mountinfo, run
 
 
 def careless(script, *args, **kw):
