@@ -132,44 +132,45 @@ static void reverse(const char **list, size_t n)
 	}
 }
 
+/* As runc and engines have it, an empty HOME is none. */
+static void take_entry(struct names *names, const char *entry, struct cred_env *ret)
+{
+	if (!take_name(names, entry))
+		return;
+	if (str_starts(entry, "HOME=")) {
+		ret->home = entry[5] == '\0';
+		if (ret->home)
+			return;
+	} else if (str_starts(entry, "PATH=")) {
+		ret->path = entry + 5;
+	}
+	ret->list[ret->count++] = entry;
+}
+
 int cred_env(const struct oci_process *pr, const struct cred_context *c, struct cred_env *ret,
 	     struct err *e)
 {
 	AUTO_FREE const char **slots = NULL;
 	struct names names = { .size = 16 };
-	size_t all = pr->env.count, n = 0;
-	const char **list;
+	size_t own = pr->env.list ? pr->env.count : 0, more = 0;
 
 	*ret = (struct cred_env){ .home = true };
-	for (char *const *extra = c->extra_env; extra && *extra; extra++)
-		all++;
-	while (names.size < 2 * all)
+	while (c->extra_env && c->extra_env[more])
+		more++;
+	while (names.size < 2 * (own + more))
 		names.size *= 2;
 	names.slots = slots = calloc(names.size, sizeof(*slots));
-	ret->list = list = calloc(all + 2, sizeof(*list));
-	if (!slots || !list)
+	ret->list = calloc(own + more + 2, sizeof(*ret->list));
+	if (!slots || !ret->list)
 		return err_oom(e);
 	/* From the end: of several with one name the last holds, and keeps its place. */
-	for (size_t i = all; i-- > 0;) {
-		const char *entry = i < pr->env.count ? pr->env.list[i]
-						      : c->extra_env[i - pr->env.count];
-
-		if (!take_name(&names, entry))
-			continue;
-		/* As runc and engines have it, an empty HOME is none. */
-		if (str_starts(entry, "HOME=")) {
-			ret->home = entry[5] == '\0';
-			if (ret->home)
-				continue;
-		} else if (str_starts(entry, "PATH=")) {
-			ret->path = entry + 5;
-		}
-		list[n++] = entry;
-	}
-	reverse(list, n);
+	for (size_t i = more; i-- > 0;)
+		take_entry(&names, c->extra_env[i], ret);
+	for (size_t i = own; i-- > 0;)
+		take_entry(&names, pr->env.list[i], ret);
+	reverse(ret->list, ret->count);
 	if (ret->home)
-		list[n++] = "HOME=";
-	ret->count = n;
+		ret->list[ret->count++] = "HOME=";
 	return 0;
 }
 
