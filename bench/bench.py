@@ -3,7 +3,7 @@
 """bench.py [--quick] [--only SCENARIO]... [--out DIR] BUILD: measure cay beside its peers, and write a report.
 
 BUILD is Meson's directory with cay and the programs of bench/. DIR (default: BUILD/report) gets report.json,
-index.html and cold.svg. As root; nothing is left behind.
+index.html and cold.svg. With --only, what a report there already says of other scenarios stays. As root; nothing is left behind.
 """
 import argparse
 import json
@@ -60,7 +60,7 @@ def machine():
     cpu = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     hybrid = "v2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "v1"
     return {"kernel": platform.release().split("-")[0], "cpu": cpu.group(1) if cpu else platform.machine(),
-            "cpus": len(os.sched_getaffinity(0)), "cgroups": hybrid, "load": round(os.getloadavg()[0], 1)}
+            "cpus": len(os.sched_getaffinity(0)), "cgroups": hybrid}
 
 
 def expire(*_):
@@ -70,6 +70,7 @@ def expire(*_):
 def perform(world, run, name):
     function, quickly, fully = scenarios.SCENARIOS[name]
     seconds = quickly if world.quick else fully
+    load = os.getloadavg()[0]
     run.enter(name)
     signal.alarm(seconds)
     try:
@@ -83,16 +84,29 @@ def perform(world, run, name):
         world.remove_containers()
         world.kill_processes()
         run.leave()
-    return run.current.data
+    return {**run.current.data, "load": round(load, 1)}
 
 
-def everything(world, names):
+def earlier(out, quick):
+    """The scenarios of a report that is there, if they are of this machine and kind."""
+    try:
+        there = json.loads((out / "report.json").read_text())
+    except FileNotFoundError:
+        return {}
+    same = there["machine"] == machine() and there["quick"] == quick
+    return there["scenarios"] if same else {}
+
+
+def everything(world, names, kept):
     found = peers.probe(world)
     world.kill_processes()
     run = Run([p["name"] for p in found if p["reason"] is None], len(names))
     result = {"format": 1, "quick": world.quick, "machine": machine(), "peers": found, "scenarios": {}}
-    for name in names:
-        result["scenarios"][name] = perform(world, run, name)
+    for name in scenarios.SCENARIOS:
+        if name in names:
+            result["scenarios"][name] = perform(world, run, name)
+        elif name in kept:
+            result["scenarios"][name] = kept[name]
     return result
 
 
@@ -118,7 +132,7 @@ def main():
     began = time.monotonic()
     world = worlds.World(given.build, given.quick)
     try:
-        result = everything(world, given.only or list(scenarios.SCENARIOS))
+        result = everything(world, given.only or list(scenarios.SCENARIOS), earlier(out, given.quick) if given.only else {})
     finally:
         world.close()
     out.mkdir(parents=True, exist_ok=True)

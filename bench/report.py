@@ -8,6 +8,8 @@ import goals
 # Of a bar, how much of the width it may take; the rest is for the words behind it.
 WIDEST = 60
 BAR, GAP = 18, 6
+# A load average worth a word; some scenarios leave one of their own behind for the next to find.
+BUSY = 4.5
 SERIES = {"cay": 1, "warm take": 1, "as created": 1, "names only": 1, "crun": 2, "start --fast": 2,
           "SCHED_FIFO, one CPU": 2, "runc": 3, "floor": 4, "native": 4}
 MARKS = {"met": "✓", "missed": "✗", "not measured": "–"}
@@ -101,6 +103,8 @@ def _section(name, data):
             parts.append((f"<h3>{_esc(row)}</h3>" if len(data["rows"]) > 1 else "") + bars(cells, data["unit"], most))
     if data["rows"]:
         parts.append(_table(data))
+    if data.get("load", 0) > BUSY:
+        parts.append(f'<p class="absent">The load average of the machine was {data["load"]} when this began.</p>')
     if data["absent"]:
         missing = "; ".join(f"{a['name']} ({a['reason']})" for a in data["absent"])
         parts.append(f'<p class="absent">Not measured: {_esc(missing)}</p>')
@@ -134,7 +138,7 @@ def _cold_picture(result):
 
 def page(result):
     m = result["machine"]
-    about = f"{m['cpus']} CPUs ({m['cpu']}), Linux {m['kernel']}, cgroup {m['cgroups']}, load {m['load']} at the start"
+    about = f"{m['cpus']} CPUs ({m['cpu']}), Linux {m['kernel']}, cgroup {m['cgroups']}"
     kind = "A quick run: rough figures. " if result["quick"] else ""
     sections = "".join(_section(name, data) for name, data in result["scenarios"].items())
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/><meta name="viewport" content="width=device-width"/>'

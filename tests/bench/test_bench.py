@@ -80,6 +80,12 @@ def test_the_picture_is_a_document_of_its_own(result):
     assert picture.tag.endswith("svg") and "crun" in words(picture)
 
 
+def test_a_scenario_on_a_busy_machine_says_so(result):
+    result["scenarios"]["cold"]["load"] = 9.5
+    page = page_of(result)
+    assert "was 9.5" in words(page.find(".//section[@id='cold']")) and "was 9.5" not in words(page.find(".//section[@id='cpu']"))
+
+
 def test_a_peer_that_cannot_run_is_listed_with_its_reason(result):
     assert "runsc is not installed" in words(page_of(result).find(".//section[@id='peers']"))
 
@@ -147,12 +153,16 @@ def test_a_short_run_measures_and_leaves_nothing_behind(tmp_path):
         harness.skip("the build directory of " + harness.CAY)
     subprocess.run(["ninja", "-C", build, *PROGRAMS], check=True, stdout=subprocess.DEVNULL)
     before = set(harness.CGROUP_ROOT.rglob("cay-bench-*"))
-    done = subprocess.run(["/usr/bin/python3", BENCH / "bench.py", "--quick", "--only", "peak", "--only", "container",
-                           "--out", tmp_path / "report", build], capture_output=True, text=True, timeout=120, check=False,
-                          env={**os.environ, "TMPDIR": str(tmp_path)})
-    assert done.returncode == 0, done.stderr
+    for only in ("peak", "container"):
+        done = subprocess.run(["/usr/bin/python3", BENCH / "bench.py", "--quick", "--only", only, "--out", tmp_path / "report",
+                               build], capture_output=True, text=True, timeout=120, check=False,
+                              env={**os.environ, "TMPDIR": str(tmp_path)})
+        assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "report" / "report.json").read_text())
     assert result["scenarios"]["peak"]["rows"]["run"]["cay"]["value"] > 100
     assert result["scenarios"]["container"]["rows"]["waiting, Pss"]["cay"]["value"] > 10
     assert [entry.name for entry in tmp_path.iterdir()] == ["report"]
-    assert [p.name for p in harness.CGROUP_ROOT.rglob("cay-bench-*") if p.is_dir() and p not in before] == []
+    # Another benchmark may be under way: its cgroups are named like its directory.
+    others = tuple(entry.name for entry in harness.TMP.glob("cay-bench-*"))
+    after = [p.name for p in harness.CGROUP_ROOT.rglob("cay-bench-*") if p.is_dir() and p not in before]
+    assert [name for name in after if not (others and name.startswith(others))] == []
