@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -148,10 +149,20 @@ class World:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def _own_null():
+    """runsc and crun give their standard files to the container's user: the host's /dev/null is not theirs to give."""
+    with tempfile.TemporaryDirectory() as place:
+        node = os.path.join(place, "null")
+        os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        os.chmod(node, 0o666)
+        subprocess.run(["mount", "--bind", node, "/dev/null"], check=True)
+
+
 def enter_namespace(argv):
     """Run once more in a mount namespace of our own without the v2 mount of a hybrid host, which crun refuses."""
     if os.environ.get("CAY_BENCH_INSIDE") != "1":
         os.environ["CAY_BENCH_INSIDE"] = "1"
         os.execvp("unshare", ["unshare", "-m", "--propagation", "private", *argv])
+    _own_null()
     if (CGROUPS / "unified").is_dir():
         subprocess.run(["umount", CGROUPS / "unified"], check=True)
