@@ -330,13 +330,13 @@ static int gather_caps(struct host_facts *f, struct err *e)
 }
 
 /* "         0          0 4294967295" is the initial namespace's own map. */
-static bool is_identity_map(const char *path)
+static bool is_identity_map(void)
 {
 	char text[256], *rest = text, *word;
 	static const char *const want[] = { "0", "0", "4294967295" };
 	size_t n = 0;
 
-	if (sys_read_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+	if (sys_read_at(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) < 0)
 		return false;
 	for (word = strtok_r(text, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest)) {
 		if (n == ARRAY_LEN(want) || !str_eq(word, want[n]))
@@ -373,13 +373,15 @@ int host_facts_gather(struct host_facts *f, struct err *e)
 
 	f->euid = geteuid();
 	f->egid = getegid();
-	f->outer_uid = outside(f->euid);
 	r = gather_caps(f, e);
 	if (r < 0)
 		return r;
-	f->initial_userns = is_identity_map("/proc/self/uid_map");
-	r = sys_read_at(AT_FDCWD, "/proc/self/setgroups", text, sizeof(text));
-	f->setgroups_denied = r > 0 && str_starts(text, "deny");
+	f->initial_userns = !host_in_userns();
+	f->outer_uid = f->initial_userns ? f->euid : outside(f->euid);
+	if (!f->initial_userns)
+		f->setgroups_denied =
+			sys_read_at(AT_FDCWD, "/proc/self/setgroups", text, sizeof(text)) > 0 &&
+			str_starts(text, "deny");
 	f->kcore = access("/proc/kcore", F_OK) == 0;
 	gather_modules(f);
 	r = gather_cgroups(f, e);
@@ -390,7 +392,12 @@ int host_facts_gather(struct host_facts *f, struct err *e)
 
 bool host_in_userns(void)
 {
-	return !is_identity_map("/proc/self/uid_map");
+	static enum { UNKNOWN, NO, YES } known;
+
+	/* We don't move between user namespaces; only children of ours do. */
+	if (known == UNKNOWN)
+		known = is_identity_map() ? NO : YES;
+	return known == YES;
 }
 
 void host_facts_done(struct host_facts *f)

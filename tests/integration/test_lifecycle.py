@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """create, start, state, kill, delete, list, exec, ps: the life of a container as engines drive it."""
+import datetime
 import json
 import os
 import re
@@ -45,6 +46,8 @@ def test_state_has_the_fields_of_the_specification_and_of_runc(cay, bundle):
     assert s["bundle"] == str(bundle.path)
     assert s["rootfs"] == str(bundle.rootfs)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", s["created"])
+    made = datetime.datetime.fromisoformat(s["created"][:19] + "+00:00")
+    assert abs((datetime.datetime.now(datetime.timezone.utc) - made).total_seconds()) < 60
     assert s["annotations"] == bundle.config["annotations"]
     assert "owner" in s
     cay.destroy(id)
