@@ -143,8 +143,8 @@ int birth_load(struct birth *b, struct err *e)
  */
 static char *time_now(struct arena *a)
 {
+	long long days, era, doe, yoe, doy, mp, secs;
 	struct timespec ts;
-	int64_t days, era, doe, yoe, doy, mp, secs;
 
 	if (clock_gettime(CLOCK_REALTIME, &ts) < 0 || ts.tv_sec < 0)
 		return NULL;
@@ -156,10 +156,9 @@ static char *time_now(struct arena *a)
 	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
 	mp = (5 * doy + 2) / 153;
 	return arena_printf(a, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%09ldZ",
-			    (long long)(yoe + era * 400 + (mp >= 10)),
-			    (long long)(mp < 10 ? mp + 3 : mp - 9),
-			    (long long)(doy - (153 * mp + 2) / 5 + 1), (long long)(secs / 3600),
-			    (long long)(secs / 60 % 60), (long long)(secs % 60), ts.tv_nsec);
+			    yoe + era * 400 + (mp >= 10), mp < 10 ? mp + 3 : mp - 9,
+			    doy - (153 * mp + 2) / 5 + 1, secs / 3600, secs / 60 % 60, secs % 60,
+			    ts.tv_nsec);
 }
 
 static void copy_annotations(struct birth *b)
