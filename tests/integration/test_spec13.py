@@ -552,6 +552,8 @@ class Agent:
             error, flags = (-9, 0) if name in NR else (0, CONTINUE)
             try:
                 fcntl.ioctl(fd, SEND, bytearray(struct.pack("=QqiI", id, 0, error, flags)))
+            except FileNotFoundError:
+                pass  # a signal interrupted the call, which is asked about again, or ended its process
             except OSError as e:
                 self.errors.append(e)
 
