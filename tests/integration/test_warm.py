@@ -54,6 +54,14 @@ class Pool:
         return int(ids[0].rsplit(".", 2)[1])
 
 
+def is_islander(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text() == "cay-init\n" and bool(
+            os.readlink(f"/proc/{pid}/exe"))  # a dead one has none
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def pool(cay, bundle, tmp_path):
     cay_only("warm")
@@ -156,8 +164,7 @@ def test_a_keeper_that_is_killed_takes_those_that_wait_along(cay, pool):
     pids = [cay.pid(i) for i in ids]
     cgroups = [d for i in ids for d in cgroup_dirs_of(cay.pid(i)).values()]
     os.kill(keeper, signal.SIGKILL)
-    wait_for(lambda: not any(os.path.exists(f"/proc/{p}/ns/pid") and pathlib.Path(
-        f"/proc/{p}/comm").read_text().strip() == "cay-init" for p in pids), "the islanders to end")
+    wait_for(lambda: not any(is_islander(p) for p in pids), "the islanders to end")
     wait_for(lambda: pool.ids() == [], "list to sweep what is left")
     assert not [d for d in cgroups if os.path.isdir(d) and pool.name in str(d)]
     assert pool.ready() is None
