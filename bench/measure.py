@@ -57,6 +57,8 @@ def hyperfine(world, commands, prepare=None, runs=None, progress=None):
 
     @prepare: {name: argv} of what comes before each run. Slow programs are run less often.
     """
+    if not commands:
+        return {}
     rounds = 2 if world.quick else 10
     runs = runs or (3 if world.quick else 15)
     budget = 0.2 if world.quick else 1.0

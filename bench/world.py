@@ -150,12 +150,17 @@ class World:
 
 
 def _own_null():
-    """runsc and crun give their standard files to the container's user: the host's /dev/null is not theirs to give."""
+    """runsc and crun give their standard files to the container's user: the host's /dev/null is not theirs to give.
+
+    The node keeps its name, on a tmpfs that only the bind keeps alive: what has none can't be bound any further.
+    """
     with tempfile.TemporaryDirectory() as place:
         node = os.path.join(place, "null")
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
         os.mknod(node, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         os.chmod(node, 0o666)
         subprocess.run(["mount", "--bind", node, "/dev/null"], check=True)
+        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def enter_namespace(argv):
