@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/*
+ * The policy language: lines a person can read and diff, one parser for every enforcer.
+ * Parsing and deciding are pure: text in, rules out; a question in, a verdict out.
+ *
+ * Of the rules that match a question the most specific decides: the longest path, the longest
+ * address prefix, the most fields that are not a wildcard. Between equals deny wins. When none
+ * matches, `default` decides, which is deny unless the policy says otherwise. A `log` rule never
+ * changes a verdict, it asks for the event to be written down.
+ */
+
+enum policy_kind {
+	POLICY_READ, /* file contents; for enforcers that see every open */
+	POLICY_WRITE,
+	POLICY_EXEC,
+	POLICY_CONNECT, /* to an internet address */
+	POLICY_BIND,
+	POLICY_UNIX, /* a Unix socket: connect or bind, by path or @abstract name */
+	POLICY_SOCKET,
+	POLICY_MOUNT,
+	POLICY_MKNOD,
+	POLICY_CHOWN,
+	POLICY_SCHED,
+	POLICY_SYSCALL,
+	POLICY_KINDS
+};
+
+enum {
+	POLICY_MAX_BYTES = 1 << 20,
+	POLICY_MAX_RULES = 4096,
+	POLICY_MAX_LINE = 4096,
+};
+
+struct policy; /* immutable when parsed: may be read from several places at once */
+
+/**
+ * policy_parse - read a policy
+ * @text, @len: borrowed; may hold anything
+ * @name:       of the file, for messages; borrowed
+ * @ret:        set only on success; policy_free
+ * @e:          "NAME:LINE:COLUMN: what is wrong"
+ *
+ * Return: 0; -E2BIG over a limit above; -EINVAL; -ENOMEM.
+ */
+int policy_parse(const char *text, size_t len, const char *name, struct policy **ret,
+		 struct err *e);
+void policy_free(struct policy *p);
+static inline void policy_auto_free(struct policy **p)
+{
+	policy_free(*p);
+}
+#define AUTO_POLICY AUTO(policy_auto_free)
+
+/* A question: one call in words. Text is borrowed, paths are absolute, resolved and without "..". */
+struct policy_ask {
+	enum policy_kind kind;
+	union {
+		struct {
+			const char *path;
+			uint32_t uid, gid; /* chown only; UINT32_MAX: not changed */
+		} file;			   /* READ WRITE EXEC CHOWN */
+		struct {
+			const struct sockaddr *addr; /* AF_INET, AF_INET6: CONNECT and BIND */
+			int type;		     /* SOCK_STREAM: tcp, SOCK_DGRAM: udp */
+		} net;
+		struct {
+			const char *path; /* abstract: begins with '@' */
+			bool bind;
+		} local; /* UNIX */
+		struct {
+			int family, type,
+				protocol; /* as socket(2), no SOCK_NONBLOCK or SOCK_CLOEXEC */
+		} socket;
+		struct {
+			const char *fstype; /* "bind" for a bind mount */
+			const char *source; /* NULL: none */
+			const char *target;
+			unsigned long flags;	    /* MS_* */
+			const char *const *options; /* "key" or "key=value", NULL-terminated */
+		} mount;
+		struct {
+			const char *path;
+			uint32_t type; /* S_IFCHR, S_IFBLK, S_IFIFO… */
+			uint32_t major, minor;
+		} mknod;
+		struct {
+			int policy; /* SCHED_*; -1: affinity only */
+			int priority;
+			const uint64_t
+				*cpus; /* affinity: bits of @cpus_words words; NULL: none asked */
+			size_t cpus_words;
+		} sched;
+		const char *syscall; /* name */
+	} u;
+};
+
+/* What a mount rule adds to the mount it allows. */
+struct policy_mount_terms {
+	unsigned long flags; /* MS_NOSUID… set whether asked for or not */
+	uint64_t size_bytes; /* at most; 0: the rule sets no limit */
+	bool shift;	     /* show owners shifted by the container's id map */
+};
+
+struct policy_verdict {
+	bool allow, log;
+	unsigned int line;		 /* that decided; 0: nothing matched, the default did */
+	const char *text;		 /* that line, as written; lives as long as the policy */
+	struct policy_mount_terms mount; /* MOUNT and allowed */
+};
+
+/**
+ * policy_decide - the verdict on one question
+ *
+ * Total and pure: any question has a verdict, whatever @ask holds. What a mount asks for beyond
+ * its rule (an option it does not list, a size over the limit) does not match that rule.
+ */
+void policy_decide(const struct policy *p, const struct policy_ask *ask,
+		   struct policy_verdict *ret);
+
+/** policy_speaks - does any allow or deny rule of this kind exist? */
+bool policy_speaks(const struct policy *p, enum policy_kind kind);
+
+/** policy_describe - append a question in words, as the audit log has it, escaped for a terminal */
+void policy_describe(const struct policy_ask *ask, struct buf *out);
