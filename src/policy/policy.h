@@ -10,11 +10,13 @@
 #include <sys/socket.h>
 
 /*
- * The policy language: lines a person can read and diff, one parser for every enforcer.
- * Parsing and deciding are pure: text in, rules out; a question in, a verdict out.
+ * The policy language (docs/policy.md), one parser for every enforcer. Parsing and deciding are
+ * pure: text in, rules out; a question in, a verdict out.
  *
  * Of the rules that match a question the most specific decides: the longest path, the longest
- * address prefix, the most fields that are not a wildcard. Between equals deny wins. When none
+ * address prefix, the narrowest range. A rule of several fields is more specific than another when
+ * none of its fields is wider and one is narrower. A deny rule holds unless an allow rule is more
+ * specific, so between equals, and where each is narrower in something, deny wins. When none
  * matches, `default` decides, which is deny unless the policy says otherwise. A `log` rule never
  * changes a verdict, it asks for the event to be written down.
  */
@@ -61,7 +63,11 @@ static inline void policy_auto_free(struct policy **p)
 }
 #define AUTO_POLICY AUTO(policy_auto_free)
 
-/* A question: one call in words. Text is borrowed, paths are absolute, resolved and without "..". */
+/*
+ * A question: one call in words. Text is borrowed; paths are absolute, resolved, without "..", "//"
+ * and "/" at the end, else the question is refused. A name that holds a NUL is the caller's to
+ * refuse: no question can hold it.
+ */
 struct policy_ask {
 	enum policy_kind kind;
 	union {
@@ -70,8 +76,9 @@ struct policy_ask {
 			uint32_t uid, gid; /* chown only; UINT32_MAX: not changed */
 		} file;			   /* READ WRITE EXEC CHOWN */
 		struct {
-			const struct sockaddr *addr; /* AF_INET, AF_INET6: CONNECT and BIND */
-			int type;		     /* SOCK_STREAM: tcp, SOCK_DGRAM: udp */
+			/* struct sockaddr_in or _in6, whole; all else is refused */
+			const struct sockaddr *addr;
+			int type; /* SOCK_STREAM: tcp, SOCK_DGRAM: udp */
 		} net;
 		struct {
 			const char *path; /* abstract: begins with '@' */
@@ -82,11 +89,13 @@ struct policy_ask {
 				protocol; /* as socket(2), no SOCK_NONBLOCK or SOCK_CLOEXEC */
 		} socket;
 		struct {
-			const char *fstype; /* "bind" for a bind mount */
+			/* "bind", "move", "propagation" for those that the flags mean */
+			const char *fstype;
 			const char *source; /* NULL: none */
 			const char *target;
-			unsigned long flags;	    /* MS_* */
-			const char *const *options; /* "key" or "key=value", NULL-terminated */
+			unsigned long flags; /* MS_* */
+			/* "key" or "key=value", NULL-terminated; NULL: none */
+			const char *const *options;
 		} mount;
 		struct {
 			const char *path;
@@ -106,15 +115,16 @@ struct policy_ask {
 
 /* What a mount rule adds to the mount it allows. */
 struct policy_mount_terms {
-	unsigned long flags; /* MS_NOSUID… set whether asked for or not */
+	unsigned long flags; /* MS_NOSUID… set whether asked for or not, on a remount, too */
 	uint64_t size_bytes; /* at most; 0: the rule sets no limit */
 	bool shift;	     /* show owners shifted by the container's id map */
 };
 
 struct policy_verdict {
 	bool allow, log;
-	unsigned int line;		 /* that decided; 0: nothing matched, the default did */
-	const char *text;		 /* that line, as written; lives as long as the policy */
+	unsigned int line; /* that decided; 0: nothing matched, the default did */
+	const char *text;  /* that line, as written, or words for the default; never NULL; lives
+			      as long as the policy */
 	struct policy_mount_terms mount; /* MOUNT and allowed */
 };
 
@@ -122,7 +132,9 @@ struct policy_verdict {
  * policy_decide - the verdict on one question
  *
  * Total and pure: any question has a verdict, whatever @ask holds. What a mount asks for beyond
- * its rule (an option it does not list, a size over the limit) does not match that rule.
+ * its rule (an option it does not list, a size over the limit) does not match that rule. Asked are
+ * calls as the guest spelt them: v4-mapped addresses, SOCK_PACKET, MS_MGC_VAL, protocol 0 and the
+ * like are taken for what the kernel takes them for.
  */
 void policy_decide(const struct policy *p, const struct policy_ask *ask,
 		   struct policy_verdict *ret);
@@ -130,5 +142,9 @@ void policy_decide(const struct policy *p, const struct policy_ask *ask,
 /** policy_speaks - does any allow or deny rule of this kind exist? */
 bool policy_speaks(const struct policy *p, enum policy_kind kind);
 
-/** policy_describe - append a question in words, as the audit log has it, escaped for a terminal */
+/**
+ * policy_describe - append a question in words, as the audit log has it, escaped for a terminal
+ *
+ * In the language itself: behind "allow " it is a rule that allows just this.
+ */
 void policy_describe(const struct policy_ask *ask, struct buf *out);

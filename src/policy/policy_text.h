@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "policy/policy.h"
+
+/*
+ * A policy as a text that people write, check and ask about: all faults at once, its lines, its
+ * canonical form, questions in words. Pure, as the rest.
+ */
+
+enum policy_verb {
+	POLICY_DEFAULT,
+	POLICY_LIMIT,
+	POLICY_ALLOW,
+	POLICY_DENY,
+	POLICY_LOG,
+	POLICY_VERBS,
+};
+
+enum policy_limit { POLICY_MEMORY, POLICY_PIDS, POLICY_TIME, POLICY_CPU, POLICY_LIMITS };
+
+/* What `limit` lines say; 0: nothing. */
+struct policy_limits {
+	uint64_t memory_bytes, pids, time_ms, cpu_milli; /* 1000: one CPU */
+};
+
+struct policy_line {
+	unsigned int number;
+	const char *text; /* as written, without the blanks around it */
+	enum policy_verb verb;
+	enum policy_kind kind; /* ALLOW DENY LOG */
+};
+
+struct policy_fault {
+	unsigned int line, column; /* from 1; a column is a byte */
+	int code;		   /* -EINVAL, -E2BIG */
+	char msg[240];
+};
+
+/**
+ * policy_read - policy_parse that goes on behind a fault
+ * @faults: struct policy_fault one after another are appended, one a line at most, 100 at most
+ * @ret:    set only when there is none; policy_free
+ *
+ * Return: 0; -EINVAL or -E2BIG, that of the first fault; -ENOMEM.
+ */
+int policy_read(const char *text, size_t len, struct buf *faults, struct policy **ret);
+
+/** policy_lines - the lines that say something, in order; Return: how many; live as long as @p */
+size_t policy_lines(const struct policy *p, const struct policy_line **ret);
+
+/** policy_limits - what enforcers of limits shall enforce */
+struct policy_limits policy_limits(const struct policy *p);
+
+/** policy_print - append the policy in canonical form: one pattern a line, all terms written out */
+void policy_print(const struct policy *p, struct buf *out);
+
+/** policy_kind_name - "mount" */
+const char *policy_kind_name(enum policy_kind kind);
+
+/* A question that was read from words, and what its pointers point at. */
+struct policy_question {
+	struct policy_ask ask;
+	struct policy *store;
+	struct sockaddr_storage addr;
+};
+
+/**
+ * policy_question - "mount tmpfs on /mnt/x nosuid options size=1M": the form policy_describe writes
+ * @ret: set only on success; policy_question_done; must not move
+ *
+ * The words of an allow rule without patterns: every question is also a rule that allows it.
+ * Return: 0; -EINVAL with "COLUMN: what is wrong"; -E2BIG; -ENOMEM.
+ */
+int policy_question(const char *text, struct policy_question *ret, struct err *e);
+void policy_question_done(struct policy_question *q);
+#define AUTO_QUESTION AUTO(policy_question_done)
