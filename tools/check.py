@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check.py [--programs] [-k FILTER] [BUILD]: run every test and count test functions, not programs.
+"""check.py [--programs] [--part I/N] [-k FILTER] [BUILD]: run every test and count test functions, not programs.
 
 First the cmocka programs and the static checks (meson test), then pytest. --programs runs the programs that
-lie in BUILD/tests by themselves, for a machine that has no build tools. The last line is
+lie in BUILD/tests by themselves, for a machine that has no build tools. --part runs only one of N parts that take about as
+long, by the seconds in tests/vm/seconds; together they are the whole. The last line is
 `N passed, N failed, N skipped`; the exit status is 0 only when something passed and nothing failed.
 A runner that crashes or runs out of time is a failure of its own. Under CAY_MUST_RUN=1 a skip is one too.
 """
@@ -24,6 +25,7 @@ PYTEST_FOLDERS = ("tests/integration", "tests/rootless", "tests/engines", "tests
 # meson keeps the environment of a test in its log: hand down no more than a test needs.
 ENVIRONMENT = re.compile(r"(PATH|HOME|USER|LOGNAME|LANG|TERM|TMPDIR|XDG_RUNTIME_DIR|CAY.*|.SAN_OPTIONS|..SAN_OPTIONS)$")
 MUST_RUN = os.environ.get("CAY_MUST_RUN", "0") not in ("", "0")
+PROGRAMS = "programs"
 MAX_LINES = 60
 
 
@@ -137,6 +139,20 @@ def read_entry(entry, tally):
     say(f"{name:32} {tally.line(name + (':' if counted else ''))}")
 
 
+def load_of(part):
+    """The names in one of N parts: longest first, each goes to the part with the least to do so far."""
+    index, _, count = part.partition("/")
+    index, parts = int(index), [[0, []] for _ in range(int(count))]
+    table = (line.split() for line in (ROOT / "tests/vm/seconds").read_text(encoding="utf-8").splitlines() if line[0] != "#")
+    seconds = {name: int(n) for name, n in table}
+    names = {PROGRAMS} | {str(p.relative_to(ROOT)) for f in PYTEST_FOLDERS for p in (ROOT / f).rglob("test_*.py")}
+    for name in sorted(names, key=lambda n: (-seconds.get(n, 60), n)):
+        least = min(parts, key=lambda p: p[0])
+        least[0] += seconds.get(name, 60)
+        least[1].append(name)
+    return set(parts[index - 1][1])
+
+
 def run_meson(build, tally):
     status, out = run(["ninja", "-C", build, "-k0", "--quiet", "all", "meson-test-prereq"])
     if status:
@@ -171,7 +187,7 @@ class Pytest:
     """One run of pytest, told event by event through a pipe."""
 
     def __init__(self, build, folders, only, tally):
-        self.tally, self.file, self.done = tally, None, None
+        self.tally, self.file, self.done, self.since = tally, None, None, time.monotonic()
         self.log = pathlib.Path(build) / "meson-logs" / "pytest.txt"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         read_fd, write_fd = os.pipe()
@@ -198,7 +214,9 @@ class Pytest:
 
     def end_file(self):
         if self.file:
-            say(f"{self.file.removeprefix('tests/'):32} {self.tally.line(self.file)}")
+            say(f"{self.file.removeprefix('tests/'):32} {self.tally.line(self.file)}"
+                f"  {time.monotonic() - self.since:.0f} s")
+            self.since = time.monotonic()
 
     def event(self, line):
         e = json.loads(line)
@@ -227,16 +245,21 @@ class Pytest:
 def main():
     args = argparse.ArgumentParser(usage=__doc__.partition(":")[0])
     args.add_argument("--programs", action="store_true")
+    args.add_argument("--part")
     args.add_argument("-k", dest="only")
     args.add_argument("build", nargs="?", default="build")
     args = args.parse_args()
     build = str(pathlib.Path(args.build).resolve())
     tally = Tally()
-    if args.programs:
-        run_programs(build, tally)
-    elif not args.only:
-        run_meson(build, tally)
+    load = load_of(args.part) if args.part else None
+    if load is None or PROGRAMS in load:
+        if args.programs:
+            run_programs(build, tally)
+        elif not args.only:
+            run_meson(build, tally)
     folders = [f for f in PYTEST_FOLDERS if any((ROOT / f).rglob("test_*.py"))]
+    if load is not None:
+        folders = sorted(load - {PROGRAMS})
     if folders:
         Pytest(build, folders, args.only, tally).run()
     reasons = collections.Counter(tally.texts[n] for n, o in tally.outcomes.items() if o == "skipped")
