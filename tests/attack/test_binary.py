@@ -13,8 +13,7 @@ import sys
 
 import pytest
 
-from harness import CAY, TIMEOUT, Cay, cay_only, need, read, run, wait_for
-
+from harness import CAY, TIMEOUT, Cay, cay_only, need, read, run, skip, wait_for
 
 
 PID_ONE = """
@@ -34,6 +33,8 @@ class Host(Cay):
     """The runtime in a pid namespace whose first process buries at once; memfds may be executed there or not."""
 
     def __init__(self, cay, noexec):
+        if noexec and not os.path.exists("/proc/sys/vm/memfd_noexec"):
+            skip("sysctl vm.memfd_noexec (Linux 6.3)")
         self.__dict__.update(cay.__dict__)
         self.image = "/cay-init" if noexec else "/memfd:cay-init"
         self.holder = subprocess.Popen(
@@ -142,14 +143,14 @@ def test_the_program_is_not_overwritten_while_containers_are_made_beside(host, u
 
 
 def test_the_program_is_not_overwritten_from_a_hook(host, untouched):
-    """A hook leaves a process behind that waits for its parent, the islander, to become the program."""
+    """A hook leaves a process behind that holds its parent, the islander, and waits for it to become the program."""
     a = Attacker(host)
     a.beats_a_careless_runtime()
     host.destroy(a.id)
     b = host.bundle("hooked").args("sleep", "3").caps("CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_FOWNER")
     b.mount("/mnt", type="bind", source=str(host.dir), options=["bind"])
     b.config["hooks"] = {"startContainer": [{"path": "/bin/sh", "args": [
-        "sh", "-c", "probe overwrite 2 > /mnt/hook.seen 2>&1 & until [ -s /mnt/hook.seen ]; do :; done"],
+        "sh", "-c", "probe overwrite 2 > /mnt/hook.seen 2>&1 & until { read a && read b; } < /mnt/hook.seen; do :; done"],
         "env": ["PATH=/bin"]}]}
     a.seen = host.dir / "hook.seen"
     r = host.run(b)
