@@ -78,7 +78,7 @@ char *ctr_default_root(struct arena *a)
 	return arena_printf(a, "/tmp/cay-%u", geteuid());
 }
 
-static int set_names(struct ctr *c, const char *root, const char *id, struct err *e)
+int store_name_ctr(struct ctr *c, const char *root, const char *id, struct err *e)
 {
 	c->id = arena_strdup(&c->arena, id);
 	c->root = arena_strdup(&c->arena, root);
@@ -116,7 +116,7 @@ int store_open_ctr(int root_fd, const char *root, const char *id, int lock_ms, s
 	AUTO_CTR struct ctr c = CTR_INIT;
 	int r;
 
-	r = set_names(&c, root, id, e);
+	r = store_name_ctr(&c, root, id, e);
 	if (r < 0)
 		return r;
 	r = store_open_dir(root_fd, id, lock_ms, &c.dir_fd, e);

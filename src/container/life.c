@@ -328,6 +328,8 @@ static int delete_at(int root_fd, const char *root, const char *id, bool force, 
 	int r;
 
 	r = open_to_delete(root_fd, root, id, force, &c, e);
+	if (force && (r == -EBADMSG || r == -EINVAL || r == -E2BIG))
+		return life_clear_damaged(root_fd, root, id, warning, e);
 	if (r < 0)
 		return r;
 	no = life_refusal(LIFE_DELETE, ctr_status(&c));

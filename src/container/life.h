@@ -53,6 +53,17 @@ int life_kill_all(const struct ctr *c, struct err *e);
 int life_clear(const struct ctr *c, int root_fd, bool hooks, struct err *warning, struct err *e);
 
 /**
+ * life_clear_damaged - remove a container whose state file says nothing, by what else can be told of it
+ * @warning: what could be found, and that more may be left
+ * @e:       has what is wrong with the state file; on failure what failed now
+ *
+ * Its processes are those in the cgroups that the copy of config.json leads to.
+ * Return: 0 or a negative code.
+ */
+int life_clear_damaged(int root_fd, const char *root, const char *id, struct err *warning,
+		       struct err *e);
+
+/**
  * life_sweep - remove @id if it is the leftover of a create or of a keeper that died
  *
  * Return: 0 when it was, or nothing is there any more; -EEXIST when it is a container;

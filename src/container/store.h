@@ -74,6 +74,9 @@ int store_remove(int root_fd, const char *name, int dir_fd, struct err *e);
 /** store_remove_stale - remove what creates that died before store_publish left behind */
 void store_remove_stale(int root_fd);
 
+/** store_name_ctr - fill in id, root and dir; @c's arena gets the strings; Return: 0 or -ENOMEM */
+int store_name_ctr(struct ctr *c, const char *root, const char *id, struct err *e);
+
 /**
  * store_open_ctr - ctr_open below an open store
  * @lock_ms: as store_open_dir

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 
@@ -196,6 +197,40 @@ def test_delete_force_kills_and_is_idempotent(cay, bundle):
     r = cay.ok("delete", "--force", id)
     assert (r.out, r.err) == ("", "")
     cay.ok("delete", "-f", f"{cay.token}-never")
+
+
+@pytest.mark.parametrize("state", ["", "{", "{}", '{"version": 1, "id": 4}', None])
+def test_delete_force_goes_by_the_configuration_where_the_state_is_damaged(cay, bundle, state):
+    cay_only("its own state.json")
+    id = cay.start(bundle.args("sleep", "1000"))
+    pid, dirs = cay.pid(id), {d for d in cgroup_dirs_of(cay.pid(id)).values() if id in str(d)}
+    assert dirs and all(d.is_dir() for d in dirs)
+    file = cay.root / id / "state.json"
+    file.unlink()
+    file.mkdir() if state is None else file.write_text(state)
+    assert "state.json" in cay.error_line(cay("delete", id))
+    assert os.path.exists(f"/proc/{pid}/exe") and all(d.is_dir() for d in dirs)
+    r = cay.ok("delete", "--force", id)
+    assert "state.json" in r.err and f"{len(dirs)} cgroups" in r.err and "may be left" in r.err
+    assert not os.path.exists(f"/proc/{pid}/exe")
+    assert not any(d.exists() for d in dirs) and not (cay.root / id).exists()
+    assert cay.ok("delete", "--force", id).err == ""
+
+
+def test_delete_force_says_that_nothing_is_known_without_state_and_configuration(cay, bundle):
+    cay_only("its own state.json")
+    id = cay.start(bundle.args("sleep", "1000"))
+    pid = cay.pid(id)
+    (cay.root / id / "state.json").write_text("{")
+    (cay.root / id / "config.json").write_text("{")
+    dirs = {d for d in cgroup_dirs_of(pid).values() if id in str(d)}
+    r = cay.ok("delete", "--force", id)
+    assert "by its name, with 0 cgroups" in r.err and "may be left" in r.err
+    assert not (cay.root / id).exists()
+    os.kill(pid, signal.SIGKILL)
+    for d in dirs:
+        wait_for(lambda d=d: not (d / "cgroup.procs").read_text(), "its end")
+        d.rmdir()
 
 
 def test_a_created_container_can_be_deleted(cay, bundle):
