@@ -392,6 +392,27 @@ void store_remove_stale(int root_fd)
 	}
 }
 
+/*
+ * Whoever is killed on the way leaves nothing: the file has no name until it is whole. Where the file system can't
+ * have such files it is written at its place.
+ */
+static int put_whole(int dir_fd, const char *name, const char *text, struct err *e)
+{
+	AUTO_FD int fd = openat(dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
+	char link[32];
+	int r;
+
+	if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+		return err_sys(e, errno, "replace \"%s\"", name);
+	if (fd < 0)
+		return store_put_new(dir_fd, name, text, strlen(text), 0644, e);
+	r = sys_write_all(fd, text, strlen(text));
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (r == 0 && linkat(AT_FDCWD, link, dir_fd, name, AT_SYMLINK_FOLLOW) < 0)
+		r = -errno;
+	return r < 0 ? err_sys(e, r, "write \"%s\"", name) : 0;
+}
+
 int pidfile_write(const char *path, pid_t pid, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
@@ -409,6 +430,6 @@ int pidfile_write(const char *path, pid_t pid, struct err *e)
 	if (fd < 0)
 		return err_sys(e, errno, "open the directory of pid file \"%s\"", path);
 	(void)snprintf(text, sizeof(text), "%d", pid);
-	r = store_put(fd, name, text, strlen(text), 0644, e);
+	r = put_whole(fd, name, text, e);
 	return r < 0 ? err_wrap(e, "pid file \"%s\"", path) : 0;
 }

@@ -108,7 +108,9 @@ int state_decode(const char *text, size_t len, struct ctr *c, struct err *e);
 int state_save(const struct ctr *c, struct err *e);
 
 /**
- * pidfile_write - pid in decimal, temporary name and rename as engines expect
+ * pidfile_write - pid in decimal; whoever finds the file finds it whole
+ *
+ * A file of that name is replaced, a link too. Killed on the way it leaves none
  *
  * Return: 0 or a negative code.
  */

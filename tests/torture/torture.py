@@ -635,7 +635,6 @@ def run_point(lab, point, first_line=0):
     if planner_killed:
         problems += swept(lab, id)
         (lab.dir / "pid").unlink(missing_ok=True)
-        (lab.dir / ".pid.tmp").unlink(missing_ok=True)
     elif d.rc == 0:
         if point.kind != "kill":
             problems += op.intact(point, id, d)

@@ -456,7 +456,13 @@ static void a_pid_file_is_replaced_in_one_piece(void **state)
 	assert_int_equal(pidfile_write(path, 42, NULL), 0);
 	assert_int_equal(store_get(f->root_fd, "pid", &got, NULL), 0);
 	assert_string_equal(got.data, "42");
-	assert_false(exists(f, ".pid.tmp"));
+	assert_int_equal(symlinkat("victim", f->root_fd, "link"), 0);
+	assert_int_equal(store_put_new(f->root_fd, "victim", "x", 1, 0600, NULL), 0);
+	(void)snprintf(path, sizeof(path), "%s/link", f->root);
+	assert_int_equal(pidfile_write(path, 43, NULL), 0);
+	got.len = 0;
+	assert_int_equal(store_get(f->root_fd, "victim", &got, NULL), 0);
+	assert_int_equal(got.len, 1);
 	assert_int_equal(pidfile_write("/nonexistent/dir/pid", 1, NULL), -ENOENT);
 }
 
