@@ -4,7 +4,7 @@ def ls(d, skip=()):
 mods=[('base',['json_c']),('sys',[]),('plan',[]),('oci',[]),
  ('mech/ns',[]),('mech/mount',[]),('mech/cgroup',[]),('mech/cred',['libcap']),('mech/seccomp',['libseccomp','libmd']),('mech/tty',[]),('mech/hooks',[]),
  ('mech/sched',[]),('mech/netdev',[]),('mech/rdt',[]),('mech/lsm',[]),
- ('policy',['libseccomp']),('launch',[]),('container',[]),('warm',[]),('checkpoint',[]),('cli',['libseccomp'])]
+ ('policy',['libseccomp']),('broker',[]),('launch',[]),('container',[]),('warm',[]),('checkpoint',[]),('cli',['libseccomp'])]
 out=["# SPDX-License-Identifier: Apache-2.0","# One static library a module, in layer order (tools/layers.txt).","inc = include_directories('.')","", "modules = {"]
 for m,d in mods:
     if m=='cli': continue

@@ -80,7 +80,7 @@ int cli_want_json(const char *format, struct err *e);
 int cli_for_each(struct cli *c, const char *pattern, bool regex,
 		 int (*fn)(struct cli *c, const char *id, void *arg, struct err *e), void *arg);
 
-/** print_escaped - append @s with control characters, C1 included, made visible as \xNN */
+/** print_escaped - text_visible of a string */
 void print_escaped(struct buf *b, const char *s);
 
 /** print_column - print_escaped, padded with blanks to @width */

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/parse.h"
+#include "base/text.h"
 #include "oci/defaults.h"
 #include "oci/spec.h"
 #include "sys/spawn.h"
@@ -10,38 +11,9 @@
 #include <seccomp.h>
 #include <string.h>
 
-/* C1 controls in UTF-8 are C2 80 … C2 9F: terminals obey them too. */
-static size_t control_len(const unsigned char *s)
+void print_escaped(struct buf *b, const char *s)
 {
-	if (*s < 0x20 || *s == 0x7f)
-		return 1;
-	return *s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0 ? 2 : 0;
-}
-
-/* Bytes of @s up to the next control character or stray byte over 0x7f. */
-static size_t clean_len(const unsigned char *s)
-{
-	size_t n = 0;
-
-	while (s[n] && !control_len(s + n))
-		n++;
-	return n;
-}
-
-void print_escaped(struct buf *b, const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
-	while (*s) {
-		size_t n = clean_len(s);
-
-		buf_add(b, s, n);
-		s += n;
-		n = *s ? control_len(s) : 0;
-		for (size_t i = 0; i < n; i++)
-			buf_printf(b, "\\x%02x", s[i]);
-		s += n;
-	}
+	text_visible(b, s, strlen(s));
 }
 
 void print_column(struct buf *b, const char *s, size_t width)

@@ -213,8 +213,6 @@ int fault_code(struct parser *ps, int code, unsigned int column, const char *fmt
 
 /** text_check - a line holds nothing that a person could not see; 0 or -EINVAL */
 int text_check(struct parser *ps);
-/** text_is_hidden - is this character of @n bytes of UTF-8 one that can't be seen? */
-bool text_is_hidden(const char *s, size_t n);
 /** text_next - make the next word the current one */
 void text_next(struct parser *ps);
 /** text_is - is the current word this one? */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/policy_private.h"
 
-#include "base/json_scan.h"
+#include "base/text.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -11,17 +11,6 @@
 
 enum { MAX_TEXT = 4096 };
 
-/* Bytes of one printable character at @s; 0: it must be escaped. */
-static size_t printable(const char *s, size_t avail)
-{
-	unsigned char c = (unsigned char)*s;
-	size_t n = c < 0x80 ? 1 : json_utf8_len(s, avail);
-
-	if (n == 1)
-		return c > ' ' && c < 0x7f && !strchr("\\*?[]{},#\"", c);
-	return n > 0 && !text_is_hidden(s, n) ? n : 0;
-}
-
 void print_text(struct buf *out, const char *s, size_t len)
 {
 	size_t shown = len > MAX_TEXT ? MAX_TEXT : len, n;
@@ -29,7 +18,7 @@ void print_text(struct buf *out, const char *s, size_t len)
 	if (len == 0)
 		buf_str(out, "\"\"");
 	for (size_t i = 0; i < shown; i += n ? n : 1) {
-		n = printable(s + i, len - i);
+		n = strchr(" \\*?[]{},#\"", s[i]) ? 0 : text_seen(s + i, len - i);
 		if (n)
 			buf_add(out, s + i, n);
 		else

@@ -2,6 +2,7 @@
 #include "policy/policy_private.h"
 
 #include "base/json_scan.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -34,29 +35,6 @@ int fault(struct parser *ps, size_t offset, const char *fmt, ...)
 	return buf_add(ps->faults, &f, sizeof(f)) ? -EINVAL : -ENOMEM;
 }
 
-/* @n bytes of valid UTF-8 as a number. */
-static uint32_t code_point(const unsigned char *s, size_t n)
-{
-	uint32_t c = n == 1 ? s[0] : s[0] & (0xffU >> (n + 1));
-
-	for (size_t i = 1; i < n; i++)
-		c = c << 6 | (s[i] & 0x3f);
-	return c;
-}
-
-/* Controls, and what hides or turns the text around it (Trojan Source, CVE-2021-42574). */
-static bool is_invisible(uint32_t c)
-{
-	return (c < 0x20 && c != '\t') || (c >= 0x7f && c <= 0x9f) || c == 0xad || c == 0x61c ||
-	       c == 0x180e || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xe0000 && c <= 0xe007f);
-}
-
-bool text_is_hidden(const char *s, size_t n)
-{
-	return is_invisible(code_point((const unsigned char *)s, n));
-}
-
 int text_check(struct parser *ps)
 {
 	const unsigned char *s = (const unsigned char *)ps->line;
@@ -65,21 +43,21 @@ int text_check(struct parser *ps)
 	for (size_t i = 0; i < ps->len; i += n) {
 		unsigned int column = (unsigned int)i + 1;
 
-		n = json_utf8_len(ps->line + i, ps->len - i);
-		if (s[i] < 0x80)
-			n = 1;
+		n = s[i] == '\t' ? 1 : text_seen(ps->line + i, ps->len - i);
+		if (n > 0)
+			continue;
+		if (s[i] == '\r' && i + 1 == ps->len)
+			return fault_code(ps, -EINVAL, column,
+					  "carriage return: lines end with a newline alone");
+		n = s[i] < 0x80 ? 1 : json_utf8_len(ps->line + i, ps->len - i);
 		if (n == 0)
 			return fault_code(ps, -EINVAL, column,
 					  "byte %02x is no UTF-8: in a path write \\x%02x", s[i],
 					  s[i]);
-		if (s[i] == '\r' && i + 1 == ps->len)
-			return fault_code(ps, -EINVAL, column,
-					  "carriage return: lines end with a newline alone");
-		if (is_invisible(code_point(s + i, n)))
-			return fault_code(ps, -EINVAL, column,
-					  "character U+%04X can't be seen: in a path write its "
-					  "bytes as \\xNN",
-					  code_point(s + i, n));
+		return fault_code(ps, -EINVAL, column,
+				  "character U+%04X can't be seen: in a path write its bytes as "
+				  "\\xNN",
+				  text_code_point(ps->line + i, n));
 	}
 	return 0;
 }
