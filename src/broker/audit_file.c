@@ -39,7 +39,7 @@ int audit_open(struct audit_file *f, const char *path, struct err *e)
 static void begin_anew(struct audit_file *f)
 {
 	char old[4096];
-	uint64_t size;
+	uint64_t size = 0;
 	int fd;
 
 	if ((size_t)snprintf(old, sizeof(old), "%s.1", f->path) >= sizeof(old) ||

@@ -185,9 +185,11 @@ static bool is_field_of(const struct rule *r, const struct policy_ask *ask, int 
 static bool rule_matches(const struct rule *r, const struct policy_ask *ask, const struct value *v)
 {
 	bool allow = r->verb == POLICY_ALLOW;
+	/* A mount without a source is none from the source that the rule names. */
+	bool lenient = allow && r->kind != POLICY_MOUNT;
 
 	for (int i = 0; i < POLICY_FIELDS; i++)
-		if (is_field_of(r, ask, i) && !pattern_match(&r->field[i], &v[i], allow))
+		if (is_field_of(r, ask, i) && !pattern_match(&r->field[i], &v[i], lenient))
 			return false;
 	return !allow || is_granted(r, ask, v);
 }

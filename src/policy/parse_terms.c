@@ -49,6 +49,8 @@ static int parse_option(struct parser *ps, const char *s, size_t len, struct rul
 		return fault(ps, (size_t)(s - ps->word), "\"%.*s\" stands before \"options\"",
 			     shown(key), s);
 	x = text_plain(ps, s, key, &ret->key, &ret->len);
+	if (x == 0 && strchr(ret->key, '='))
+		return fault(ps, (size_t)(s - ps->word), "the name of an option holds no \"=\"");
 	if (x == 0 && equal)
 		x = parse_option_value(ps, equal + 1, len - key - 1, &ret->value);
 	return x;

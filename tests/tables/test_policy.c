@@ -260,7 +260,7 @@ static const struct table tables[] = {
 	    { "mount bind from /srv/data on /mnt/a", "deny 0" },
 	    { "mount bind from /srv/database/a on /mnt/a", "deny 0" },
 	    { "mount bind from /etc on /mnt/a", "deny 0" },
-	    { "mount bind on /mnt/a", "allow 2 nosuid,nodev,ro" },
+	    { "mount bind on /mnt/a", "deny 0" },
 	    { "mount bind from /srv/data/a on /mnt/a options rec", "deny 0" },
 	    { "mount proc on /proc2", "allow 3 nosuid,nodev,noexec" },
 	    { "mount proc on /proc2/x", "deny 0" },
