@@ -32,6 +32,8 @@ const struct command cli_commands[] = {
 	{ "spec", cmd_spec, "[options]", "write a config.json to begin with" },
 	{ "features", cmd_features, "", "print what this program can do as JSON" },
 	{ "plan", cmd_plan, "[options]", "print what run would do, step by step, and do nothing" },
+	{ "policy", cmd_policy, "[options] check FILE... | explain FILE [QUESTION]",
+	  "check a policy, tell what its lines mean and which one decides" },
 	{ "doctor", cmd_doctor, "[options]", "say what this host can do and how to mend the rest" },
 	{ "help", cmd_help, "[options] [COMMAND]", "tell how cay or a command is used" },
 	{ NULL, NULL, NULL, NULL },
