@@ -223,12 +223,25 @@ static int load(struct restore *x, struct err *e)
 	return r < 0 ? r : birth_state(&x->b, e);
 }
 
+static bool is_strict(const struct restore *x)
+{
+	const char *mode = x->o->both.manage_cgroups_mode;
+
+	return mode && str_eq(mode, "strict");
+}
+
 static int fill(struct restore *x, struct err *e)
 {
 	const struct cr_restore_options *o = x->o;
+	struct cr_options both = o->both;
 	struct launch_options lo = launch_options(x);
 	struct buf *b = &x->opts;
-	int r = cr_common(&o->both, x->b.spec, &x->dirs, log_name, b, e);
+	int r;
+
+	/* To criu "strict" is "full" in cgroups that must be new: check_strict sees to that, for we make them. */
+	if (is_strict(x))
+		both.manage_cgroups_mode = "full";
+	r = cr_common(&both, x->b.spec, &x->dirs, log_name, b, e);
 
 	if (r == 0)
 		r = cr_stdio_restore(x->dirs.images, b, e);
@@ -243,6 +256,19 @@ static int fill(struct restore *x, struct err *e)
 	return 0;
 }
 
+static int check_strict(const struct restore *x, struct err *e)
+{
+	char *const *dir = x->b.c.cgroup_dirs;
+
+	for (; is_strict(x) && dir && *dir; dir++)
+		if (access(*dir, F_OK) == 0)
+			return err_set(
+				e, EEXIST,
+				"--manage-cgroups-mode strict: cgroup \"%s\" is there already",
+				*dir);
+	return 0;
+}
+
 /* Until the cgroups are known to be empty, nothing in there is ours to kill. */
 static int publish(struct restore *x, struct err *e)
 {
@@ -250,7 +276,9 @@ static int publish(struct restore *x, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = birth_check_cgroups(&x->b, e);
+	r = check_strict(x, e);
+	if (r == 0)
+		r = birth_check_cgroups(&x->b, e);
 	if (r < 0)
 		(void)store_remove(x->b.root_fd, x->b.o->id, x->b.c.dir_fd, NULL);
 	return r;

@@ -450,7 +450,24 @@ def test_every_option_reaches_criu(fake, cay, sleeper):
     r = fake.restore(sleeper, id, "-f", "other.json", *both)
     assert r.rc == 0, r
     o = fake.last("RESTORE")["opts"]
+    # What "strict" asks for beyond "full", cgroups that are new, we see to ourselves.
+    want["manage_cgroups_mode"] = 4
     assert {k: o.get(k) for k in want} == want
+    cay.destroy(id)
+
+
+def test_strict_cgroups_of_a_restore_must_be_new(fake, cay, sleeper):
+    id = cay.start(sleeper)
+    dirs = [d for d in harness.cgroup_dirs_of(cay.pid(id)).values() if id in str(d)]
+    fake.ok("checkpoint", "--image-path", fake.images, id)
+    assert dirs and not any(d.exists() for d in dirs)
+    dirs[0].mkdir()
+    line = cay.error_line(fake.restore(sleeper, id, "--manage-cgroups-mode", "strict"))
+    assert f'--manage-cgroups-mode strict: cgroup "{dirs[0]}" is there already' in line
+    assert dirs[0].is_dir() and id not in cay.ok("list", "-q").lines
+    dirs[0].rmdir()
+    r = fake.restore(sleeper, id, "--manage-cgroups-mode", "strict")
+    assert r.rc == 0, r
     cay.destroy(id)
 
 

@@ -337,7 +337,7 @@ def test_a_terminal_of_the_host_is_an_error_that_names_it(cay, criu, bundle):
     os.close(inner)
 
 
-@pytest.mark.parametrize("mode", ["soft", "full", "ignore"])
+@pytest.mark.parametrize("mode", ["soft", "full", "strict", "ignore"])
 def test_limits_are_there_again(cay, criu, bundle, counting, mode):
     bundle.linux["resources"]["pids"] = {"limit": 44}
     c = counting(bundle.sh(COUNTER), "--manage-cgroups-mode", mode)
