@@ -32,6 +32,7 @@ struct compiler {
 	struct cg_result cg;
 	struct cred_context cred;
 	struct hooks_output hooks;
+	uint32_t userns; /* slot of the one that is joined */
 };
 
 static void credentials(struct compiler *c)
@@ -133,6 +134,7 @@ static int root_and_mounts(struct compiler *c, struct err *e)
 	struct mnt_options o = { .bundle = c->o->bundle,
 				 .state_dir = c->o->state_dir,
 				 .no_pivot = c->o->no_pivot,
+				 .userns = c->userns,
 				 .kcore = c->h->kcore,
 				 .cgroups = c->cg.views,
 				 .cgroups_count = c->cg.views_count };
@@ -297,7 +299,7 @@ int launch_compile(const struct oci_spec *s, const struct host_facts *h,
 		cred_plan_limits(s->process, false, p);
 	}
 	if (r == 0)
-		r = ns_plan(s, h, c.cg.slot, p, e);
+		r = ns_plan(s, h, c.cg.slot, p, &c.userns, e);
 	if (r < 0)
 		return r;
 	compile_session(s->process, o->no_new_keyring, o->id, p);

@@ -76,7 +76,7 @@ int launch_compile_root(const struct oci_spec *s, const struct host_facts *h,
 				 .optional = o->cgroup_optional,
 				 .manager = o->cgroup_manager,
 				 .arena = &a };
-	struct mnt_options mo = { .bundle = o->bundle, .kcore = h->kcore };
+	struct mnt_options mo = { .bundle = o->bundle, .kcore = h->kcore, .userns = SLOT_NONE };
 	struct cg_result cg = { 0 };
 	int r;
 

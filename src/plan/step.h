@@ -144,6 +144,7 @@ struct step {
 		struct {
 			struct ref path;
 			struct ref uid_map, gid_map; /* idmapped: text of the maps; absent: none */
+			uint32_t userns; /* idmapped like this one; SLOT_NONE: by the text */
 			uint32_t slot;
 			uint32_t recursive;
 			uint32_t idmap_recursive;

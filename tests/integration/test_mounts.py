@@ -342,6 +342,23 @@ def test_an_idmapped_mount_shows_the_containers_own_ids_in_a_user_namespace(cay,
     assert (src / "new").stat().st_uid == 0
 
 
+def test_an_idmapped_mount_shows_the_ids_of_the_user_namespace_that_is_joined(cay, bundle):
+    cay_only("idmapped mounts")
+    src = cay.dir / "src"
+    src.mkdir()
+    (src / "f").touch()
+    in_user_namespace(bundle)
+    host = cay.start(bundle.args("sleep", "1000"))
+    guest = cay.bundle("guest").sh("stat -c '%u:%g' /mnt/f /tmp/f; touch /mnt/new")
+    subprocess.run(["chown", "-hR", "100000:100000", guest.rootfs], check=True, timeout=60)
+    guest.namespace("user", f"/proc/{cay.pid(host)}/ns/user")
+    guest.mount("/mnt", type="bind", source=str(src), options=["bind", "idmap"])
+    guest.mount("/tmp", type="bind", source=str(src), options=["bind"])
+    assert cay.out(guest).split() == ["0:0", "65534:65534"]
+    assert (src / "new").stat().st_uid == 0
+    cay.destroy(host)
+
+
 def test_ids_of_a_mount_can_stand_in_its_option_as_with_crun(cay, bundle):
     cay_only("idmapped mounts")
     src = cay.dir / "src"

@@ -152,7 +152,7 @@ typedef int plan_fn(const struct oci_spec *, const struct host_facts *, const st
 static int plan_text(const char *json, plan_fn *fn, const struct host_facts *h,
 		     const struct mnt_options *options, struct text *t, struct err *e)
 {
-	struct mnt_options o = { .bundle = "/b" };
+	struct mnt_options o = { .bundle = "/b", .userns = SLOT_NONE };
 	AUTO_SPEC struct oci_spec *spec = NULL;
 	AUTO_PLAN struct plan p;
 	int r;
@@ -468,7 +468,7 @@ static void refuses_what_can_not_be(void **state)
 		  "mounts[0]: id-mapping: only bind mounts can be id-mapped" },
 		{ SPEC("{\"destination\":\"/x\",\"source\":\"/x\",\"options\":[\"bind\",\"idmap\"]}",
 		       "]"),
-		  "mounts[0]: option \"idmap\": needs uidMappings here or in linux" },
+		  "mounts[0]: option \"idmap\": needs uidMappings here or in linux, or a user namespace to join" },
 		{ SPEC("", "],\"rootfsPropagation\":\"sideways\""),
 		  "linux.rootfsPropagation \"sideways\": unknown" },
 		{ SPEC("", "],\"maskedPaths\":[\"proc\"]"),

@@ -79,12 +79,14 @@ static int map_ids(const struct plan_view *v, const struct step *s, int tree, st
 	AUTO_FD int ns = -EBADF;
 	int r;
 
-	if (!uids || !gids)
+	if (s->u.tree.userns == SLOT_NONE && (!uids || !gids))
 		return 0;
-	ns = open_userns(uids, gids, e);
-	if (ns < 0)
-		return ns;
-	a.userns_fd = (uint64_t)(unsigned int)ns;
+	if (s->u.tree.userns == SLOT_NONE) {
+		ns = open_userns(uids, gids, e);
+		if (ns < 0)
+			return ns;
+	}
+	a.userns_fd = (uint64_t)(unsigned int)(ns >= 0 ? ns : view_fd(v, s->u.tree.userns));
 	r = sys_mount_setattr(tree, "",
 			      AT_EMPTY_PATH | (s->u.tree.idmap_recursive ? AT_RECURSIVE : 0), &a);
 	if (r == -EINVAL)

@@ -98,6 +98,7 @@ uint32_t mnt_add_tree(const struct mnt_job *j, const char *path)
 
 	s.u.tree.path = plan_str(j->p, PHASE_HOST, path);
 	s.u.tree.slot = plan_slot(j->p);
+	s.u.tree.userns = SLOT_NONE;
 	s.u.tree.recursive = !!(j->opts.flags & MOUNT_RECURSIVE);
 	s.u.tree.nofollow = !!(j->opts.flags & (MOUNT_SRC_NOFOLLOW | MOUNT_COPY_SYMLINK));
 	/* The clone is a peer of the host's mount; as a child of a shared "/" it stays one. */

@@ -24,7 +24,8 @@ struct mnt_options {
 	const char *bundle;    /* absolute: what relative paths of root and binds start from */
 	const char *state_dir; /* where a device node may be made; NULL: nowhere */
 	bool no_pivot;
-	bool kcore; /* the host has /proc/kcore, so /dev/core is linked to it */
+	uint32_t userns; /* slot of the user namespace that is joined; SLOT_NONE: none */
+	bool kcore;	 /* the host has /proc/kcore, so /dev/core is linked to it */
 	const struct cgroup_view *cgroups; /* for mounts of type "cgroup"; borrowed */
 	size_t cgroups_count;
 };

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /*
- * Whose ids a mount shows: those of mounts[].uidMappings, of the container, or the ones that
+ * Whose ids a mount shows: those of mounts[].uidMappings, of the container or the namespace it joins, or the ones that
  * crun's form of the option gives: "idmap=uids=0-1000-10#10-2000-5;gids=@0-1-10".
  */
 
@@ -172,15 +172,26 @@ void mnt_idmap_fill(const struct mnt_job *j, struct step *s)
 	} else if (j->m->uid_mappings_count) {
 		s->u.tree.uid_map = map_text(j->p, j->m->uid_mappings, j->m->uid_mappings_count);
 		s->u.tree.gid_map = map_text(j->p, j->m->gid_mappings, j->m->gid_mappings_count);
+	} else if (!l->uid_mappings_count) {
+		s->u.tree.userns = j->o->userns;
 	} else {
 		s->u.tree.uid_map = map_text(j->p, l->uid_mappings, l->uid_mappings_count);
 		s->u.tree.gid_map = map_text(j->p, l->gid_mappings, l->gid_mappings_count);
 	}
 }
 
-int mnt_idmap_check(const struct mnt_job *j, struct err *e)
+/* Are there maps that the option could mean: the container's, or of the namespace it joins? */
+static bool has_maps(const struct mnt_job *j)
 {
 	const struct oci_linux *l = j->spec->linux_;
+
+	if (!l || (!l->uid_mappings_count && !l->gid_mappings_count))
+		return j->o->userns != SLOT_NONE;
+	return l->uid_mappings_count && l->gid_mappings_count;
+}
+
+int mnt_idmap_check(const struct mnt_job *j, struct err *e)
+{
 	AUTO_BUF struct buf uids = { 0 };
 	AUTO_BUF struct buf gids = { 0 };
 
@@ -192,9 +203,10 @@ int mnt_idmap_check(const struct mnt_job *j, struct err *e)
 		return err_set(e, EINVAL, "uidMappings and gidMappings: give both or neither");
 	if (j->opts.idmap_ids && j->m->uid_mappings_count)
 		return err_set(e, EINVAL, "option \"idmap\": uidMappings say something else");
-	if (!j->opts.idmap_ids && !j->m->uid_mappings_count &&
-	    (!l || !l->uid_mappings_count || !l->gid_mappings_count))
-		return err_set(e, EINVAL, "option \"idmap\": needs uidMappings here or in linux");
+	if (!j->opts.idmap_ids && !j->m->uid_mappings_count && !has_maps(j))
+		return err_set(e, EINVAL,
+			       "option \"idmap\": needs uidMappings here or in linux, or a user "
+			       "namespace to join");
 	if (!mnt_planner_opens(j->h))
 		return err_set(e, EPERM, "id-mapped mounts need root on the host");
 	return j->opts.idmap_ids ? take_custom(j, &uids, &gids, e) : 0;

@@ -43,6 +43,7 @@ static uint32_t open_root(const struct oci_spec *spec, struct plan *p, const cha
 
 	s.u.tree.path = plan_str(p, PHASE_HOST, path);
 	s.u.tree.slot = plan_slot(p);
+	s.u.tree.userns = SLOT_NONE;
 	s.u.tree.recursive = 1;
 	s.u.tree.propagation = base == MS_SHARED ? 0 : base;
 	plan_add(p, &s);

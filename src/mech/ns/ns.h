@@ -26,13 +26,14 @@ bool ns_maps_only_self(const struct oci_spec *s, const struct host_facts *h);
 /**
  * ns_plan - CLONE, id maps, joining, the second birth where one is needed, and the names
  * @cgroup_slot: v2 directory the clone is born into, or SLOT_NONE
+ * @ret_user:    slot of the user namespace that is joined, or SLOT_NONE
  *
  * Adds OPEN_NS, CLONE, MAP_IDS, SYNC(MAP), PRIVATE, SETNS, UNSHARE, FORK … in the one
  * order that works. After its steps the islander stands in all its namespaces but cgroup.
  * Return: 0; -EINVAL for what can't be had here; -EPERM without privilege or user namespace.
  */
 int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgroup_slot,
-	    struct plan *p, struct err *e);
+	    struct plan *p, uint32_t *ret_user, struct err *e);
 
 /** ns_plan_names - HOSTNAME, DOMAINNAME and SYSCTL steps */
 void ns_plan_names(const struct oci_spec *s, struct plan *p);

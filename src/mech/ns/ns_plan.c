@@ -204,7 +204,7 @@ static void plan_slow(const struct oci_spec *s, const struct ns_sets *sets, bool
 }
 
 int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgroup_slot,
-	    struct plan *p, struct err *e)
+	    struct plan *p, uint32_t *ret_user, struct err *e)
 {
 	struct ns_sets sets;
 	bool new_user, slow;
@@ -218,6 +218,7 @@ int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgrou
 	       (sets.joined & (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWTIME)) ||
 	       (new_user && (sets.joined & ~(uint64_t)CLONE_NEWCGROUP));
 	plan_opens(s, &sets, p);
+	*ret_user = sets.joined & CLONE_NEWUSER ? sets.slot[OCI_NS_USER] : SLOT_NONE;
 	/* The cgroup namespace is rooted where its maker stands: made last, after joining. */
 	plan_add(p,
 		 &(struct step){
