@@ -292,3 +292,24 @@ def test_the_keyring_of_the_session_is_new(cay, bundle):
     if a.out.strip() == "-1":
         skip("keyrings in this kernel")
     assert a.out != b.out
+
+
+@pytest.mark.parametrize("path", ["link", "link/", "link/.", "{dir}/link", "{dir}/link//./"])
+@pytest.mark.parametrize("user", [False, True])
+def test_a_root_that_is_a_symlink_is_refused(cay, bundle, path, user):
+    """Whoever can put a link in its place would choose another root: runc refuses it, too."""
+    if user:
+        bundle.namespace("user")
+        for k in ("uidMappings", "gidMappings"):
+            bundle.linux[k] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    (bundle.path / "link").symlink_to(bundle.rootfs)
+    bundle.config["root"]["path"] = path.format(dir=bundle.path)
+    bundle.args("true").write()
+    assert "a symlink" in cay.error_line(cay("run", "-b", bundle.path, cay.id()))
+
+
+def test_a_symlink_on_the_way_to_the_root_is_followed(cay, bundle):
+    cay_only("as crun")
+    (bundle.path / "here").symlink_to(".")
+    bundle.config["root"]["path"] = f"here/{bundle.rootfs.name}/"
+    assert cay.out(bundle.args("echo", "yes")) == "yes\n"

@@ -33,7 +33,12 @@ static int root_path(const struct oci_spec *spec, const struct mnt_options *o, c
 		return err_set(e, EINVAL, "root.path: missing");
 	n = snprintf(ret, size, "%s%s%s", path[0] == '/' ? "" : o->bundle,
 		     path[0] == '/' ? "" : "/", path);
-	return n < 0 || (size_t)n >= size ? err_set(e, ENAMETOOLONG, "root.path: too long") : 0;
+	if (n < 0 || (size_t)n >= size)
+		return err_set(e, ENAMETOOLONG, "root.path: too long");
+	/* It is opened without following a link in the end, which a slash behind would allow. */
+	while (n > 1 && (ret[n - 1] == '/' || (ret[n - 1] == '.' && ret[n - 2] == '/')))
+		ret[--n] = '\0';
+	return 0;
 }
 
 static uint32_t open_root(const struct oci_spec *spec, struct plan *p, const char *path)
@@ -45,6 +50,7 @@ static uint32_t open_root(const struct oci_spec *spec, struct plan *p, const cha
 	s.u.tree.slot = plan_slot(p);
 	s.u.tree.userns = SLOT_NONE;
 	s.u.tree.recursive = 1;
+	s.u.tree.nofollow = 1;
 	s.u.tree.propagation = base == MS_SHARED ? 0 : base;
 	plan_add(p, &s);
 	return s.u.tree.slot;

@@ -83,10 +83,11 @@ int mnt_apply_root(struct island *in, const struct step *s, struct err *e)
 	int r;
 
 	umask(022);
-	at = sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+	at = sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	/* A tree from the planner needs no way there that its owner could walk. */
 	if (at < 0 && !(at == -EACCES && tree >= 0))
-		return err_sys(e, at, "open root \"%s\"", path);
+		return err_sys(e, at, "open root \"%s\"%s", path,
+			       at == -ENOTDIR ? " (a symlink is not followed)" : "");
 	if (s->u.root.no_pivot == MNT_ROOT_ONLY_OPEN) {
 		in->root_fd = TAKE_FD(at);
 		return 0;
