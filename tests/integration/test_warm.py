@@ -259,7 +259,7 @@ def test_a_start_can_widen_nothing_here_either(cay, pool, tmp_path):
 def test_each_has_a_cgroup_beside_the_one_that_the_bundle_names(cay, pool):
     pool.bundle.linux["cgroupsPath"] = "/" + cay.id("pool")
     pool.up(2)
-    dirs = [str(cgroup_dirs_of(cay.pid(i)).get("pids", "")) for i in pool.ids()]
+    dirs = [str(d.get("pids") or d["unified"]) for d in (cgroup_dirs_of(cay.pid(i)) for i in pool.ids())]
     assert [d.endswith(f"{pool.bundle.linux['cgroupsPath']}.{id}") for id, d in
             zip(pool.ids(), dirs)] == [True] * 2
 
