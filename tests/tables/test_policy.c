@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "policy/policy_text.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -677,6 +678,71 @@ static void every_fault_has_its_place(void **state)
 	}
 }
 
+/* The blocks of docs/policy.md: each ```policy is one, each ```question asks the one before it. */
+static void check_example(const struct policy *p, char *line)
+{
+	AUTO_QUESTION struct policy_question q = { 0 };
+	char *want = strstr(line, " # "), *end = want, got[64];
+	struct policy_verdict v;
+
+	if (!want)
+		fail_msg("docs/policy.md: no verdict: %s", line);
+	while (end > line && end[-1] == ' ')
+		end--;
+	*end = '\0';
+	assert_int_equal(policy_question(line, &q, NULL), 0);
+	policy_decide(p, &q.ask, &v);
+	(void)snprintf(got, sizeof(got), "%s %u", v.allow ? "allow" : "deny", v.line);
+	if (strcmp(got, want + 3) != 0)
+		fail_msg("docs/policy.md: %s: %s", line, got);
+}
+
+static void read_manual(struct buf *ret)
+{
+	const char *root = getenv("CAY_SOURCE");
+	char path[4096];
+	AUTO_FD int fd = -EBADF;
+
+	(void)snprintf(path, sizeof(path), "%s/docs/policy.md", root ? root : ".");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || buf_read_fd(ret, fd, 1 << 20) < 0)
+		fail_msg("%s can't be read", path);
+}
+
+static void examples_of_the_manual_are_true(void **state)
+{
+	AUTO_BUF struct buf manual = { 0 }, block = { 0 };
+	AUTO_POLICY struct policy *p = NULL;
+	unsigned int policies = 0, questions = 0;
+	const char *in = NULL;
+
+	(void)state;
+	read_manual(&manual);
+	for (char *line = manual.data, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (in && str_eq(line, "```")) {
+			if (str_eq(in, "policy")) {
+				policy_free(p);
+				p = parse(block.data);
+				policies++;
+			}
+			in = NULL;
+		} else if (!in && str_starts(line, "```")) {
+			in = line + 3;
+			block.len = 0;
+		} else if (str_eq(in, "policy")) {
+			buf_printf(&block, "%s\n", line);
+		} else if (str_eq(in, "question")) {
+			assert_non_null(p);
+			check_example(p, line);
+			questions++;
+		}
+	}
+	assert_true(policies >= 6 && questions >= 15);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -684,6 +750,7 @@ int main(void)
 		cmocka_unit_test(canonical_form_decides_the_same),
 		cmocka_unit_test(description_of_a_question_allows_it),
 		cmocka_unit_test(every_fault_has_its_place),
+		cmocka_unit_test(examples_of_the_manual_are_true),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
