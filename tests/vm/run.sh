@@ -52,6 +52,7 @@ cc -static -O1 -o "$share/build/probe" "$top/tests/integration/probe.c"
 (cd "$top" && tar -c --exclude=__pycache__ --exclude=tests/torture --exclude=tests/bench --exclude=tests/fuzz tests) | tar -x -C "$share"
 cp "$top"/tools/*.py "$share/tools/"
 cp -r "$top/docs" "$share/docs"
+install -D -t "$share/src/cli" "$top/src/cli/main.c"
 
 # Every step costs twenty times as much there: repetition is left to the host.
 guest=(env "CAY_CHECK_SECONDS=$((seconds - 60))" CAY_TEST_SECONDS=180 CAY_TEST_TIMEOUT=60
