@@ -140,53 +140,13 @@ static bool has_notifications(void)
 	       strstr(text, "user_notif");
 }
 
-static struct carrier by_broker(void)
-{
-	if (has_notifications())
-		return (struct carrier){ .name = "broker" };
-	return (struct carrier){ .reason = "this kernel has no seccomp notifications" };
-}
-
-static struct carrier carrier_of_kind(enum policy_kind kind)
-{
-	switch (kind) {
-	case POLICY_READ:
-	case POLICY_WRITE:
-	case POLICY_EXEC:
-		return (struct carrier){ .reason = "cay has no enforcer for what files are opened "
-						   "or executed" };
-	case POLICY_CONNECT:
-	case POLICY_BIND:
-	case POLICY_UNIX:
-	case POLICY_SOCKET:
-	case POLICY_MOUNT:
-	case POLICY_MKNOD:
-	case POLICY_CHOWN:
-	case POLICY_SCHED:
-	case POLICY_SYSCALL:
-		return by_broker();
-	case POLICY_KINDS:
-		break;
-	}
-	return (struct carrier){ .reason = "unknown" };
-}
-
 static struct carrier carrier_of(const struct policy_line *l)
 {
-	switch (l->verb) {
-	case POLICY_DEFAULT:
-		return by_broker();
-	case POLICY_LIMIT:
-		return (struct carrier){ .reason = "limits are those of the container: "
-						   "linux.resources of its config.json" };
-	case POLICY_ALLOW:
-	case POLICY_DENY:
-	case POLICY_LOG:
-		return carrier_of_kind(l->kind);
-	case POLICY_VERBS:
-		break;
-	}
-	return (struct carrier){ .reason = "unknown" };
+	const char *gap = policy_gap(l);
+
+	if (!gap && !has_notifications())
+		gap = "this kernel has no seccomp notifications";
+	return (struct carrier){ .name = gap ? NULL : "broker", .reason = gap };
 }
 
 static void line_json(const struct policy_line *l, const struct carrier *by, struct json_out *o)

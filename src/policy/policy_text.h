@@ -49,6 +49,17 @@ int policy_read(const char *text, size_t len, struct buf *faults, struct policy 
 /** policy_lines - the lines that say something, in order; Return: how many; live as long as @p */
 size_t policy_lines(const struct policy *p, const struct policy_line **ret);
 
+/** policy_gap - why nobody carries a line; NULL: the broker does, where the kernel has notifications */
+const char *policy_gap(const struct policy_line *l);
+
+/**
+ * policy_check_carried - a policy must not promise what nobody keeps
+ * @name: of the file, for the message
+ *
+ * Return: 0; -EOPNOTSUPP names the first line that nobody carries.
+ */
+int policy_check_carried(const struct policy *p, const char *name, struct err *e);
+
 /** policy_limits - what enforcers of limits shall enforce */
 struct policy_limits policy_limits(const struct policy *p);
 

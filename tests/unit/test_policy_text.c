@@ -359,6 +359,30 @@ static void lines_and_limits_are_there_for_others(void **state)
 	assert_false(policy_speaks(p, POLICY_KINDS));
 }
 
+static void a_line_that_nobody_carries_is_an_error(void **state)
+{
+	static const struct {
+		const char *text, *want; /* NULL: all are carried */
+	} rows[] = {
+		{ "default allow\nallow mount **\nlog unix **\ndeny syscall bpf\n", NULL },
+		{ "allow mount **\n\nallow read /a\n", "f:3: \"allow read /a\": no enforcer" },
+		{ "log exec **\n", "f:1: \"log exec **\": no enforcer" },
+		{ "deny write /a\n", "f:1: \"deny write /a\": no enforcer" },
+		{ "allow chown **\n", "f:1: \"allow chown **\": no enforcer" },
+		{ "limit pids 5\n", "f:1: \"limit pids 5\": limits are those" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_POLICY struct policy *p = parse(rows[i].text);
+		struct err e = { 0 };
+
+		assert_int_equal(policy_check_carried(p, "f", &e), rows[i].want ? -EOPNOTSUPP : 0);
+		if (rows[i].want && !str_starts(e.msg, rows[i].want))
+			fail_msg("%s", e.msg);
+	}
+}
+
 /* All names of all groups, one by one, as the parser of a rule sees them. */
 static void groups_name_calls_that_exist_and_each_once(void **state)
 {
@@ -403,6 +427,7 @@ int main(void)
 		cmocka_unit_test(what_a_guest_names_is_shown_as_one_word),
 		cmocka_unit_test(numbers_without_a_name_are_numbers),
 		cmocka_unit_test(lines_and_limits_are_there_for_others),
+		cmocka_unit_test(a_line_that_nobody_carries_is_an_error),
 		cmocka_unit_test(groups_name_calls_that_exist_and_each_once),
 	};
 
