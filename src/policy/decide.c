@@ -44,6 +44,9 @@ bool pattern_match(const struct pattern *p, const struct value *v, bool lenient)
 		return false;
 	case MATCH_TEXT:
 		return v->len == p->len && memcmp(v->text, p->text, p->len) == 0;
+	case MATCH_TYPE: /* fs/filesystems.c: what stands behind a dot is for the file system */
+		return v->len >= p->len && memcmp(v->text, p->text, p->len) == 0 &&
+		       (v->len == p->len || v->text[p->len] == '.');
 	case MATCH_PREFIX:
 		return v->len >= p->len && memcmp(v->text, p->text, p->len) == 0;
 	case MATCH_CHILDREN:

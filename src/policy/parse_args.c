@@ -86,7 +86,7 @@ static int parse_fstype(struct parser *ps, struct pattern *ret)
 {
 	static const char chars[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-	struct pattern f = { .match = MATCH_TEXT, .rank = 1 };
+	struct pattern f = { .match = MATCH_TEXT, .rank = 2 };
 
 	if (text_is(ps, "*") && !ps->question) {
 		*ret = (struct pattern){ 0 };
@@ -100,6 +100,10 @@ static int parse_fstype(struct parser *ps, struct pattern *ret)
 	f.len = ps->word_len;
 	if (!f.text)
 		return -ENOMEM;
+	if (!ps->question && !strchr(f.text, '.')) {
+		f.match = MATCH_TYPE;
+		f.rank = 1;
+	}
 	*ret = f;
 	return 0;
 }

@@ -126,7 +126,7 @@ static bool lists_option(const struct rule *r, const char *key)
 static int check_mount(struct parser *ps, struct rule *r)
 {
 	const struct pattern *type = &r->field[MOUNT_FSTYPE];
-	const char *name = type->match == MATCH_TEXT ? type->text : NULL;
+	const char *name = type->match == MATCH_ANY ? NULL : type->text;
 
 	if (ps->question)
 		return 0;

@@ -32,6 +32,7 @@ enum match {
 	MATCH_ANY,
 	MATCH_UNSET,	/* what leaves this field alone */
 	MATCH_TEXT,	/* exactly */
+	MATCH_TYPE,	/* a file system, whatever its subtype: fuse is fuse.sshfs, too */
 	MATCH_PREFIX,	/* @name* */
 	MATCH_CHILDREN, /* dir/\* */
 	MATCH_TREE,	/* dir/\** */

@@ -316,6 +316,15 @@ static const struct table tables[] = {
 	    { "mount bind from none on /mnt/x options remount", "allow 1 nosuid,nodev" },
 	    { "mount bind from /etc on /mnt/x", "deny 0" } } },
 
+	/* A subtype makes no other file system of it. */
+	{ "default allow\ndeny mount fuse from ** on **\nallow mount fuse.sshfs from ** on /mnt/**\n",
+	  { { "mount fuse from x on /mnt/a", "deny 2" },
+	    { "mount fuse.evil from x on /mnt/a", "deny 2" },
+	    { "mount fuse.sshfs from x on /mnt/a", "allow 3 nosuid,nodev" },
+	    { "mount fuse.sshfs from x on /a", "deny 2" },
+	    { "mount fuse.sshfs2 from x on /mnt/a", "deny 2" },
+	    { "mount fuseblk from x on /mnt/a", "allow 0 nosuid,nodev" } } },
+
 	/* mknod */
 	{ "allow mknod c 1:3 1:5 1:7-9\nallow mknod b 7:* on /dev/**\nallow mknod p on /tmp/*\n"
 	  "deny mknod c 1:9\nallow mknod c 0:0\n",
