@@ -33,6 +33,30 @@ static void wrapping_puts_context_in_front(void **state)
 	assert_string_equal(e.msg, "rootfs: open \"a\": no such file or directory");
 }
 
+/* The islander's libc has words of its own. */
+static void errors_are_called_as_linux_calls_them(void **state)
+{
+	static const struct {
+		int code;
+		const char *words;
+	} rows[] = {
+		{ EBUSY, "x: device or resource busy" },
+		{ ELOOP, "x: too many levels of symbolic links" },
+		{ ENAMETOOLONG, "x: file name too long" },
+		{ EIO, "x: input/output error" },
+		{ EPERM, "x: operation not permitted" },
+		{ 4000, "x: unknown error 4000" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err e;
+
+		err_sys(&e, rows[i].code, "x");
+		assert_string_equal(e.msg, rows[i].words);
+	}
+}
+
 static void a_message_too_long_is_cut_not_lost(void **state)
 {
 	char big[2000];
@@ -135,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(error_keeps_the_code_negative),
 		cmocka_unit_test(wrapping_puts_context_in_front),
+		cmocka_unit_test(errors_are_called_as_linux_calls_them),
 		cmocka_unit_test(a_message_too_long_is_cut_not_lost),
 		cmocka_unit_test(numbers_are_parsed_strictly),
 		cmocka_unit_test(clean_paths_hold_no_dots),
