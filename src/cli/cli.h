@@ -42,6 +42,9 @@ extern const struct command cli_commands[];
 int cli_args(struct cli *c, int argc, char **argv, const struct opt *opts, size_t min, size_t max,
 	     struct opt_args *args);
 
+/** cli_id - cli_args of a command whose one argument is a container; Return: as cli_args */
+int cli_id(struct cli *c, int argc, char **argv, const struct opt *opts, const char **ret);
+
 /** help_missing - there is no command @name; Return: the exit status, 3 as runc has it */
 int help_missing(struct cli *c, const char *name);
 

@@ -46,14 +46,12 @@ int cmd_checkpoint(struct cli *c, int argc, char **argv)
 		{ .type = OPT_END },
 	};
 	AUTO_REPORT struct ctr_report rep = { 0 };
-	struct opt_args args;
 	struct err e = { 0 };
 	int r;
 
-	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	r = cli_id(c, argc, argv, opts, &b->id);
 	if (r >= 0)
 		return r;
-	b->id = args.list[0];
 	b->empty_ns = empty.list;
 	r = cr_checkpoint(&o, &rep.warning, &e);
 	cli_report(c, &rep);

@@ -32,17 +32,15 @@ static int make(struct cli *c, int argc, char **argv, struct ctr_create_options 
 	};
 	struct opt opts[ARRAY_LEN(common) + ARRAY_LEN(run_only) + 1] = { 0 };
 	AUTO_REPORT struct ctr_report rep = { 0 };
-	struct opt_args args;
 	struct err e = { 0 };
 	int r, status = 0;
 
 	memcpy(opts, common, sizeof(common));
 	if (o->run)
 		memcpy(opts + ARRAY_LEN(common), run_only, sizeof(run_only));
-	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	r = cli_id(c, argc, argv, opts, &o->id);
 	if (r >= 0)
 		return r;
-	o->id = args.list[0];
 	r = log_set_level(&c->log, level, &e);
 	if (r == 0)
 		r = ctr_create(o, &status, &rep, &e);

@@ -22,9 +22,9 @@ int cmd_delete(struct cli *c, int argc, char **argv)
 		  "ID is a regular expression: all containers it fits" },
 		{ .type = OPT_END },
 	};
-	struct opt_args args;
+	const char *id;
 	int r;
 
-	r = cli_args(c, argc, argv, opts, 1, 1, &args);
-	return r >= 0 ? r : cli_for_each(c, args.list[0], regex, delete_one, &force);
+	r = cli_id(c, argc, argv, opts, &id);
+	return r >= 0 ? r : cli_for_each(c, id, regex, delete_one, &force);
 }

@@ -30,14 +30,12 @@ int cmd_events(struct cli *c, int argc, char **argv)
 		{ "stats", 0, OPT_FLAG, &o.once, OPT_SHOWN, "print the usage once, and end" },
 		{ .type = OPT_END },
 	};
-	struct opt_args args;
 	struct err e = { 0 };
 	int r;
 
-	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	r = cli_id(c, argc, argv, opts, &o.id);
 	if (r >= 0)
 		return r;
-	o.id = args.list[0];
 	r = parse_interval(interval, &o.interval_ms, &e);
 	if (r == 0)
 		r = ctr_events(&o, &e);

@@ -7,14 +7,14 @@ static int set(struct cli *c, int argc, char **argv,
 	       int (*fn)(const char *root, const char *id, struct err *e))
 {
 	const struct opt opts[] = { { .type = OPT_END } };
-	struct opt_args args;
+	const char *id;
 	struct err e = { 0 };
 	int r;
 
-	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	r = cli_id(c, argc, argv, opts, &id);
 	if (r >= 0)
 		return r;
-	r = fn(c->root, args.list[0], &e);
+	r = fn(c->root, id, &e);
 	return r < 0 ? cli_fail(c, &e, 1) : 0;
 }
 

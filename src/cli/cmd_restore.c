@@ -54,14 +54,13 @@ int cmd_restore(struct cli *c, int argc, char **argv)
 		{ .type = OPT_END },
 	};
 	AUTO_REPORT struct ctr_report rep = { 0 };
-	struct opt_args args;
 	struct err e = { 0 };
 	int r, status = 0;
 
-	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	r = cli_id(c, argc, argv, opts, &b->id);
 	if (r >= 0)
 		return r;
-	b->id = n->id = args.list[0];
+	n->id = b->id;
 	b->empty_ns = empty.list;
 	r = cr_restore(&o, &status, &rep, &e);
 	cli_report(c, &rep);

@@ -23,14 +23,14 @@ int cmd_start(struct cli *c, int argc, char **argv)
 		{ .type = OPT_END },
 	};
 	AUTO_REPORT struct ctr_report rep = { 0 };
-	struct opt_args args;
+	const char *id;
 	struct err e = { 0 };
 	int r;
 
-	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	r = cli_id(c, argc, argv, opts, &id);
 	if (r >= 0)
 		return r;
-	r = go(c, args.list[0], file, &rep.warning, &e);
+	r = go(c, id, file, &rep.warning, &e);
 	cli_report(c, &rep);
 	return r < 0 ? cli_fail(c, &e, 1) : 0;
 }

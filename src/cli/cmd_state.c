@@ -7,14 +7,14 @@ int cmd_state(struct cli *c, int argc, char **argv)
 	AUTO_CTR struct ctr ctr = CTR_INIT;
 	AUTO_BUF struct buf b = { 0 };
 	struct json_out o = { .b = &b, .pretty = true };
-	struct opt_args args;
+	const char *id;
 	struct err e = { 0 };
 	int r;
 
-	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	r = cli_id(c, argc, argv, opts, &id);
 	if (r >= 0)
 		return r;
-	r = ctr_open(c->root, args.list[0], false, &ctr, &e);
+	r = ctr_open(c->root, id, false, &ctr, &e);
 	if (r < 0)
 		return cli_fail(c, &e, 1);
 	ctr_write_state(&ctr, "", &o);

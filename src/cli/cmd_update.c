@@ -172,7 +172,6 @@ int cmd_update(struct cli *c, int argc, char **argv)
 		{ "kernel-memory-tcp", 0, OPT_STR, &tcp, NULL, "" },
 	};
 	AUTO_BUF struct buf text = { 0 };
-	struct opt_args args;
 	struct err e = { 0 };
 	int r;
 
@@ -181,12 +180,11 @@ int cmd_update(struct cli *c, int argc, char **argv)
 						 OPT_STR,	   &values[i],
 						 limits[i].value,  limits[i].help };
 	opts[OTHERS + LIMIT_COUNT] = (struct opt){ .type = OPT_END };
-	r = cli_args(c, argc, argv, opts, 1, 1, &args);
+	r = cli_id(c, argc, argv, opts, &o.id);
 	if (r >= 0)
 		return r;
 	warn_ignored(c, "kernel-memory", kernel);
 	warn_ignored(c, "kernel-memory-tcp", tcp);
-	o.id = args.list[0];
 	r = file ? from_file(file, &text, &e) : from_options(values, &text, &e);
 	if (r == 0 && text.failed)
 		r = err_oom(&e);

@@ -68,3 +68,13 @@ int cli_args(struct cli *c, int argc, char **argv, const struct opt *opts, size_
 		r = count_fault(k, min, max, &e);
 	return r < 0 ? cli_fail(c, &e, 1) : -1;
 }
+
+int cli_id(struct cli *c, int argc, char **argv, const struct opt *opts, const char **ret)
+{
+	struct opt_args args;
+	int r = cli_args(c, argc, argv, opts, 1, 1, &args);
+
+	if (r < 0)
+		*ret = args.list[0];
+	return r;
+}

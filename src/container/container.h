@@ -98,6 +98,13 @@ int ctr_open(const char *root, const char *id, bool write, struct ctr *ret, stru
 /** ctr_status - found out now: pid and start time, gate, freezer; never cached */
 enum ctr_status ctr_status(const struct ctr *c);
 
+/**
+ * ctr_status_unasked - ctr_status without a word to whoever may wait at the gate
+ *
+ * CTR_CREATED can be wrong: for whoever opens the gate next, and learns it then.
+ */
+enum ctr_status ctr_status_unasked(const struct ctr *c);
+
 /** ctr_owner - name of the user who owns it, or "#<uid>"; @a owns it; NULL: out of memory */
 char *ctr_owner(const struct ctr *c, struct arena *a);
 

@@ -175,10 +175,8 @@ bool ctr_is_orphan(const struct ctr *c)
 	return c->keeper > 0 && !is_process(c->keeper, c->keeper_start) && !ctr_is_alive(c);
 }
 
-enum ctr_status ctr_status(const struct ctr *c)
+enum ctr_status ctr_status_unasked(const struct ctr *c)
 {
-	AUTO_FREE char *gate = NULL;
-
 	if (!c->created_done && !c->locked && store_locked_elsewhere(c->dir_fd))
 		return CTR_CREATING;
 	if (!ctr_is_alive(c))
@@ -186,8 +184,19 @@ enum ctr_status ctr_status(const struct ctr *c)
 	/* Also in front of its gate it can be paused. */
 	if (cg_is_frozen(c->cgroup_dirs, c->cgroup_count) > 0)
 		return CTR_PAUSED;
-	if (faccessat(c->dir_fd, "gate", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    asprintf(&gate, "%s/gate", c->dir) >= 0 && launch_gate_waits(gate))
-		return CTR_CREATED;
-	return CTR_RUNNING;
+	return faccessat(c->dir_fd, "gate", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? CTR_CREATED
+									    : CTR_RUNNING;
+}
+
+enum ctr_status ctr_status(const struct ctr *c)
+{
+	enum ctr_status st = ctr_status_unasked(c);
+	char *gate;
+
+	if (st != CTR_CREATED || asprintf(&gate, "%s/gate", c->dir) < 0)
+		return st;
+	if (!launch_gate_waits(gate))
+		st = CTR_RUNNING;
+	free(gate);
+	return st;
 }

@@ -42,7 +42,7 @@ void foreground_end(struct foreground *f)
 	f->active = false;
 }
 
-static int exit_status(int status)
+int foreground_status(int status)
 {
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -55,13 +55,13 @@ static int reap(pid_t pid, int *ret_exit)
 
 	while ((p = waitpid(-1, &status, WNOHANG)) > 0)
 		if (p == pid) {
-			*ret_exit = exit_status(status);
+			*ret_exit = foreground_status(status);
 			found = 1;
 		}
 	return found || p == 0 ? found : -errno;
 }
 
-static void take_signal(struct foreground *f, const struct terminal *t, int pidfd)
+void foreground_signals(const struct foreground *f, int console_fd, int pidfd)
 {
 	struct signalfd_siginfo si;
 
@@ -72,7 +72,7 @@ static void take_signal(struct foreground *f, const struct terminal *t, int pidf
 		case SIGPIPE: /* of our own writes */
 			break;
 		case SIGWINCH:
-			terminal_resize(t->console);
+			terminal_resize(console_fd);
 			break;
 		default:
 			(void)sys_pidfd_send_signal(pidfd, (int)si.ssi_signo);
@@ -99,7 +99,7 @@ static int loop(struct foreground *f, struct terminal *t, pid_t pid, int pidfd, 
 			return err_sys(e, errno, "wait for process %d", pid);
 		}
 		if (p[POLL_SIGNAL].revents)
-			take_signal(f, t, pidfd);
+			foreground_signals(f, t->console, pidfd);
 		/* It is us the manager looks after: we end with the program, and as it does. */
 		if (p[POLL_NOTIFY].revents)
 			notify_read(n, getpid());

@@ -44,6 +44,15 @@ int foreground_begin(struct foreground *f, bool subreaper, struct err *e);
 int foreground_wait(struct foreground *f, pid_t pid, int pidfd, int console_fd, struct notify *n,
 		    int *ret_exit, struct err *e);
 
+/** foreground_status - what wait(2) told of a process as an exit status: 128 and the signal that killed it */
+int foreground_status(int status);
+
+/**
+ * foreground_signals - pass on what has come since to the process behind @pidfd
+ * @console_fd: gets our terminal's size when that changed; -EBADF: none
+ */
+void foreground_signals(const struct foreground *f, int console_fd, int pidfd);
+
 /** foreground_end - restore the signal mask */
 void foreground_end(struct foreground *f);
 #define AUTO_FOREGROUND AUTO(foreground_end)

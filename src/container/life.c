@@ -171,6 +171,14 @@ int life_sweep(const char *root, int root_fd, const char *id, struct err *e)
 	return life_clear(&c, root_fd, true, NULL, e);
 }
 
+/* The file of the gate outlives a start that was killed, and a container that ended meanwhile. */
+static int nobody_waits(const struct ctr *c, int code, struct err *e)
+{
+	const char *no = life_refusal(LIFE_START, ctr_status(c));
+
+	return err_set(e, code, "%s", no ? no : life_refusal(LIFE_START, CTR_STOPPED));
+}
+
 static int open_gate(const struct ctr *c, const struct launch_fast *f, struct err *e)
 {
 	AUTO_FREE char *gate = NULL;
@@ -182,7 +190,7 @@ static int open_gate(const struct ctr *c, const struct launch_fast *f, struct er
 	}
 	r = launch_open_gate(gate, f, e);
 	if (r == -ENOENT || r == -ECONNREFUSED)
-		return err_set(e, r, "%s", life_refusal(LIFE_START, CTR_STOPPED));
+		return nobody_waits(c, r, e);
 	if (r != -EAGAIN)
 		(void)unlinkat(c->dir_fd, "gate", 0);
 	return r;
@@ -212,7 +220,7 @@ int ctr_start(const char *root, const char *id, const struct oci_fast *f, struct
 	r = ctr_open(root, id, true, &c, e);
 	if (r < 0)
 		return r;
-	no = life_refusal(LIFE_START, ctr_status(&c));
+	no = life_refusal(LIFE_START, ctr_status_unasked(&c));
 	if (no)
 		return err_set(e, EINVAL, "%s", no);
 	if (notify_has_dir(c.dir))

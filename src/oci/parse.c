@@ -58,78 +58,6 @@ void oci_spec_free(struct oci_spec *s)
 	free(s);
 }
 
-static int known_to_fast(const char *key, struct json *value, void *arg)
-{
-	(void)value;
-	for (const struct oci_row *row = oci_fast_table.rows; row->key; row++)
-		if (str_eq(row->key, key))
-			return 0;
-	return err_set(arg, EINVAL, "\"%.64s\" can't be changed at the start of a container", key);
-}
-
-/* An object that stands alone, as @t says; where @fast, no member that oci_fast_table does not have. */
-static int parse_alone(const struct oci_table *t, const char *name, bool fast, const char *text,
-		       size_t len, struct arena *a, void **ret, struct err *e)
-{
-	AUTO_JSON struct json *doc = NULL;
-	void *object;
-	int r;
-
-	r = json_parse(text, len, &doc, e);
-	if (r < 0)
-		return r;
-	object = arena_alloc(a, t->size);
-	if (!object)
-		return err_oom(e);
-	r = oci_table_read(t, doc, name, a, object, e);
-	if (r == 0 && fast)
-		r = json_each(doc, known_to_fast, e);
-	if (r < 0)
-		return r;
-	*ret = object;
-	return 0;
-}
-
-int oci_process_parse(const char *text, size_t len, struct arena *a, struct oci_process **ret,
-		      struct err *e)
-{
-	return parse_alone(&oci_process_table, "process", false, text, len, a, (void **)ret, e);
-}
-
-int oci_resources_parse(const char *text, size_t len, struct arena *a, struct oci_resources **ret,
-			struct err *e)
-{
-	return parse_alone(&oci_resources_table, "linux.resources", false, text, len, a,
-			   (void **)ret, e);
-}
-
-static int check_fast(const struct oci_fast *f, struct err *e)
-{
-	if (f->args.list && f->args.count == 0)
-		return err_set(e, EINVAL, "args: must not be empty");
-	if (f->cwd && f->cwd[0] != '/')
-		return err_set(e, EINVAL, "cwd \"%.256s\": must be absolute", f->cwd);
-	if (f->cpus && f->cpu.set)
-		return err_set(e, EINVAL, "cpu and cpus: only one of them");
-	if (f->stdio && !str_eq(f->stdio, "inherit"))
-		return err_set(e, EINVAL, "stdio \"%.64s\": must be \"inherit\"", f->stdio);
-	return 0;
-}
-
-/* Elsewhere unknown members are ignored; one that is not obeyed here would be a right believed taken. */
-int oci_fast_parse(const char *text, size_t len, struct arena *a, struct oci_fast **ret,
-		   struct err *e)
-{
-	struct oci_fast *f = NULL;
-	int r = parse_alone(&oci_fast_table, NULL, true, text, len, a, (void **)&f, e);
-
-	if (r == 0 && f)
-		r = check_fast(f, e);
-	if (r == 0)
-		*ret = f;
-	return r;
-}
-
 /* O_NONBLOCK: where a FIFO is not asked for it must be refused, not waited for. */
 static int read_document(int dirfd, const char *name, bool fifo, struct buf *out, struct err *e)
 {
@@ -168,32 +96,94 @@ int oci_spec_load(int dirfd, const char *name, struct oci_spec **ret, struct err
 	return r;
 }
 
+static int known_to_fast(const char *key, struct json *value, void *arg)
+{
+	(void)value;
+	for (const struct oci_row *row = oci_fast_table.rows; row->key; row++)
+		if (str_eq(row->key, key))
+			return 0;
+	return err_set(arg, EINVAL, "\"%.64s\" can't be changed at the start of a container", key);
+}
+
+/* Elsewhere unknown members are ignored; one that is not obeyed here would be a right believed taken. */
+static int check_fast(const struct json *doc, const struct oci_fast *f, struct err *e)
+{
+	int r = json_each(doc, known_to_fast, e);
+
+	if (r < 0)
+		return r;
+	if (f->args.list && f->args.count == 0)
+		return err_set(e, EINVAL, "args: must not be empty");
+	if (f->cwd && f->cwd[0] != '/')
+		return err_set(e, EINVAL, "cwd \"%.256s\": must be absolute", f->cwd);
+	if (f->cpus && f->cpu.set)
+		return err_set(e, EINVAL, "cpu and cpus: only one of them");
+	if (f->stdio && !str_eq(f->stdio, "inherit"))
+		return err_set(e, EINVAL, "stdio \"%.64s\": must be \"inherit\"", f->stdio);
+	return 0;
+}
+
+/* An object that stands alone, as @t says; messages call it @name. */
+static int parse_alone(const struct oci_table *t, const char *name, const char *text, size_t len,
+		       struct arena *a, void **ret, struct err *e)
+{
+	AUTO_JSON struct json *doc = NULL;
+	void *object;
+	int r;
+
+	r = json_parse(text, len, &doc, e);
+	if (r < 0)
+		return r;
+	object = arena_alloc(a, t->size);
+	if (!object)
+		return err_oom(e);
+	r = oci_table_read(t, doc, name, a, object, e);
+	if (r == 0 && t == &oci_fast_table)
+		r = check_fast(doc, object, e);
+	if (r < 0)
+		return r;
+	*ret = object;
+	return 0;
+}
+
+static int load_alone(const struct oci_table *t, const char *name, int dirfd, const char *file,
+		      struct arena *a, void **ret, struct err *e)
+{
+	AUTO_BUF struct buf text = { 0 };
+	int r = read_document(dirfd, file, true, &text, e);
+
+	if (r < 0)
+		return r;
+	r = parse_alone(t, name, text.data, text.len, a, ret, e);
+	return r < 0 ? err_wrap(e, "%s", file) : 0;
+}
+
+int oci_process_parse(const char *text, size_t len, struct arena *a, struct oci_process **ret,
+		      struct err *e)
+{
+	return parse_alone(&oci_process_table, "process", text, len, a, (void **)ret, e);
+}
+
 int oci_process_load(int dirfd, const char *name, struct arena *a, struct oci_process **ret,
 		     struct err *e)
 {
-	AUTO_BUF struct buf text = { 0 };
-	int r;
+	return load_alone(&oci_process_table, "process", dirfd, name, a, (void **)ret, e);
+}
 
-	r = read_document(dirfd, name, true, &text, e);
-	if (r < 0)
-		return r;
-	r = oci_process_parse(text.data, text.len, a, ret, e);
-	if (r < 0)
-		err_wrap(e, "%s", name);
-	return r;
+int oci_resources_parse(const char *text, size_t len, struct arena *a, struct oci_resources **ret,
+			struct err *e)
+{
+	return parse_alone(&oci_resources_table, "linux.resources", text, len, a, (void **)ret, e);
+}
+
+int oci_fast_parse(const char *text, size_t len, struct arena *a, struct oci_fast **ret,
+		   struct err *e)
+{
+	return parse_alone(&oci_fast_table, NULL, text, len, a, (void **)ret, e);
 }
 
 int oci_fast_load(int dirfd, const char *name, struct arena *a, struct oci_fast **ret,
 		  struct err *e)
 {
-	AUTO_BUF struct buf text = { 0 };
-	int r;
-
-	r = read_document(dirfd, name, true, &text, e);
-	if (r < 0)
-		return r;
-	r = oci_fast_parse(text.data, text.len, a, ret, e);
-	if (r < 0)
-		err_wrap(e, "%s", name);
-	return r;
+	return load_alone(&oci_fast_table, NULL, dirfd, name, a, (void **)ret, e);
 }

@@ -50,16 +50,6 @@ static int ask(int sock, enum msg_kind question, enum msg_kind want, struct msg 
 	return answer->kind == want ? 0 : err_set(e, EBADMSG, "unexpected answer of the keeper");
 }
 
-static void forward_signals(int signal_fd, int pidfd)
-{
-	struct signalfd_siginfo si;
-
-	while (read(signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		if (si.ssi_signo != SIGCHLD && si.ssi_signo != SIGURG && si.ssi_signo != SIGPIPE &&
-		    si.ssi_signo != SIGWINCH)
-			(void)sys_pidfd_send_signal(pidfd, (int)si.ssi_signo);
-}
-
 static int wait_exit(const struct foreground *f, int sock, int pidfd, int *ret_exit, struct err *e)
 {
 	struct pollfd p[] = { { .fd = sock, .events = POLLIN },
@@ -72,7 +62,7 @@ static int wait_exit(const struct foreground *f, int sock, int pidfd, int *ret_e
 		if (r < 0 && errno != EINTR)
 			return err_sys(e, errno, "poll");
 		if (r > 0 && p[1].revents)
-			forward_signals(f->signal_fd, pidfd);
+			foreground_signals(f, -EBADF, pidfd);
 	} while (r <= 0 || !p[0].revents);
 	r = chan_recv(sock, &m, NULL);
 	if (r <= 0 || m.kind != MSG_EXIT)

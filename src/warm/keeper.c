@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "warm/keeper.h"
 
+#include "container/foreground.h"
 #include "sys/channel.h"
 #include "sys/syscalls.h"
 
@@ -18,11 +19,6 @@ enum {
 	FIRST_RETRY_MS = 50,
 	MAX_RETRY_MS = 5000,
 };
-
-static int exit_status(int status)
-{
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
 
 /* ---- clients ---------------------------------------------------------------------- */
 
@@ -168,7 +164,7 @@ static void worker_ended(struct keeper *k, struct member *m, int status)
 
 static void process_ended(struct keeper *k, struct member *m, int status)
 {
-	struct msg ended = { .kind = MSG_EXIT, .value = exit_status(status) };
+	struct msg ended = { .kind = MSG_EXIT, .value = foreground_status(status) };
 	int client = m->client;
 
 	m->pid = 0;

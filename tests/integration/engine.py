@@ -200,3 +200,12 @@ def need_checkpoint():
 
 def call(argv, env, timeout=SLOW, **kw):
     return run(argv, env=env, timeout=timeout, **kw)
+
+
+def both(podman, *args, **kw):
+    """The same under crun or runc, whichever is there; returns what cay gave after comparing."""
+    got = podman.run(*args, **kw)
+    if RUNC:
+        want = podman.run(*args, runtime=RUNC, **kw)
+        assert (got.rc, got.out) == (want.rc, want.out), (got, want)
+    return got

@@ -21,6 +21,21 @@ def host_tmpfs(path, *options):
         subprocess.run(["umount", "-l", str(path)], check=True, timeout=TIMEOUT)
 
 
+def owned(path, **files):
+    """A directory of files, each of which belongs to the user and the group of that number."""
+    path.mkdir()
+    for name, number in files.items():
+        (path / name).touch()
+        os.chown(path / name, number, number)
+    return path
+
+
+def test_errors_from_inside_have_the_words_of_linux(cay, bundle):
+    (bundle.rootfs / "loop").symlink_to("loop")
+    bundle.mount("/loop", type="tmpfs", source="tmpfs")
+    assert "too many levels of symbolic links" in cay.error_line(cay.run(bundle.args("true")))
+
+
 def test_a_readonly_root_refuses_writes(cay, bundle):
     bundle.config["root"]["readonly"] = True
     assert cay.out(bundle.args("probe", "mkdir", "/x")) == "EROFS\n"
@@ -314,12 +329,7 @@ def test_an_unknown_mount_option_is_an_error(cay, bundle):
 
 def test_a_mount_is_idmapped(cay, bundle):
     cay_only("idmapped mounts")
-    src = cay.dir / "src"
-    src.mkdir()
-    (src / "f").touch()
-    os.chown(src / "f", 0, 0)
-    (src / "g").touch()
-    os.chown(src / "g", 1000, 1000)
+    src = owned(cay.dir / "src", f=0, g=1000)
     maps = [{"containerID": 0, "hostID": 5000, "size": 2000}]
     bundle.mount("/mnt", type="bind", source=str(src), options=["bind"], uidMappings=maps,
                  gidMappings=maps)
@@ -361,11 +371,7 @@ def test_an_idmapped_mount_shows_the_ids_of_the_user_namespace_that_is_joined(ca
 
 def test_ids_of_a_mount_can_stand_in_its_option_as_with_crun(cay, bundle):
     cay_only("idmapped mounts")
-    src = cay.dir / "src"
-    (src / "sub").mkdir(parents=True)
-    for name, id in ("f", 0), ("g", 1000), ("h", 5):
-        (src / name).touch()
-        os.chown(src / name, id, id)
+    src = owned(cay.dir / "src", f=0, g=1000, h=5)
     bundle.mount("/mnt", type="bind", source=str(src),
                  options=["bind", "idmap=uids=0-5000-2#1000-6000-1;gids=0-7000-1001"])
     out = cay.out(bundle.sh("stat -c '%u:%g' /mnt/f /mnt/g /mnt/h"))
@@ -374,10 +380,7 @@ def test_ids_of_a_mount_can_stand_in_its_option_as_with_crun(cay, bundle):
 
 def test_ids_in_the_option_can_be_those_of_the_container(cay, bundle):
     cay_only("idmapped mounts")
-    src = cay.dir / "src"
-    src.mkdir()
-    (src / "f").touch()
-    os.chown(src / "f", 1, 1)
+    src = owned(cay.dir / "src", f=1)
     in_user_namespace(bundle)
     bundle.mount("/mnt", type="bind", source=str(src),
                  options=["rbind", "ridmap=uids=@0-0-1#@1-20-1;gids=@0-0-70000"])

@@ -15,7 +15,7 @@ import subprocess
 import pytest
 
 from apparmor import need_apparmor
-from engine import RUNC, limit_of, need_checkpoint
+from engine import RUNC, both, limit_of, need_checkpoint
 from harness import (CAY, CGROUP_ROOT, IS_RUNC, TMP, Bundle, make_root, need, need_root, run, run_pty, skip,
                      wait_for)
 
@@ -84,15 +84,6 @@ def nothing_left(podman):
 
 
 IMAGE = "busybox:cay"
-
-
-def both(podman, *args, **kw):
-    """The same under runc; returns what cay gave after comparing."""
-    got = podman.run(*args, **kw)
-    if RUNC:
-        want = podman.run(*args, runtime=RUNC, **kw)
-        assert (got.rc, got.out) == (want.rc, want.out), (got, want)
-    return got
 
 
 def test_echo(podman):

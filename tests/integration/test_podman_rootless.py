@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from engine import RUNC, SLOW, Engine, call, write_archive
+from engine import RUNC, SLOW, Engine, both, call, write_archive
 from harness import CAY, IS_RUNC, need, need_root, read, run_pty, skip, wait_for
 
 IMAGE = "cay:test"
@@ -116,15 +116,6 @@ def nothing_left(podman):
     assert state == []
     wait_for(lambda: not [p for p, c in podman.strangers() if b"conmon" in c or b"sleep" in c],
              "the processes to end", 5)
-
-
-def both(podman, *args, **kw):
-    """The same under crun or runc, whichever is there; returns what cay gave after comparing."""
-    got = podman.run(*args, **kw)
-    if RUNC:
-        want = podman.run(*args, runtime=RUNC, **kw)
-        assert (got.rc, got.out) == (want.rc, want.out), (got, want)
-    return got
 
 
 def test_echo_and_status(podman):

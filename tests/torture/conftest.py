@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fixtures of the integration tests, and the bench, once for all that is measured on it."""
-import importlib.util
 import multiprocessing
 import os
 import subprocess
-import sys
 
 import pytest
 
 import torture
 from torture import harness
+import fixtures
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "integration"))
-_spec = importlib.util.spec_from_file_location(
-    "integration_conftest", os.path.join(os.path.dirname(__file__), "..", "integration", "conftest.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-for _name in ("pytest_sessionfinish", "pytest_runtest_makereport", "_runtime_is_there", "cay", "bundle"):
-    globals()[_name] = getattr(_module, _name)
+globals().update({name: getattr(fixtures, name) for name in fixtures.SHARED})
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test of a built cay gets: the command, a bundle, and a look at what is left."""
+import itertools
+import os
+
+import pytest
+
+import harness
+
+SHARED = ["pytest_sessionfinish", "pytest_runtest_makereport", "_runtime_is_there", "cay", "bundle"]
+_number = itertools.count()
+
+
+def pytest_sessionfinish():
+    harness.remove_probe()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    setattr(item, "report_" + report.when, report)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _runtime_is_there():
+    if not os.access(harness.CAY, os.X_OK):
+        pytest.exit(f"{harness.CAY}: not built (ninja -C build), or set CAY=", 2)
+
+
+@pytest.fixture
+def cay(request):
+    """The runtime with its own state directory; afterwards nothing may be left."""
+    harness.need_root()
+    token = f"cayt{os.getpid()}x{next(_number)}"
+    c = harness.Cay(token)
+    fds = harness.own_fds()
+    yield c
+    for p in c.started:
+        if p.poll() is None:
+            p.kill()
+        p.wait(5)
+        for f in (p.stdin, p.stdout, p.stderr):
+            if f:
+                f.close()
+    failed = getattr(request.node, "report_call", None)
+    failed = failed is None or not failed.passed
+    left = {} if failed else harness.wait_no_leaks(token)
+    more = {f: t for f, t in harness.own_fds().items() if f not in fds and "/proc/" not in t}
+    (harness.sweep if failed or left else harness.remove_files)(token)
+    if left:
+        pytest.fail(f"left behind: {left}", pytrace=False)
+    if more and not failed:
+        pytest.fail(f"fds left open in the test: {more}", pytrace=False)
+
+
+@pytest.fixture
+def bundle(cay):
+    return cay.bundle()
