@@ -14,13 +14,14 @@ BUILD = SRC / "meson.build"
 MADE = "islander_blob.c"
 
 
-def in_folder(folder):
-    return sorted(str(f.relative_to(SRC)) for f in (SRC / folder).glob("*.c") if f.name != MADE)
+def in_folder(folder, but):
+    return sorted(str(f.relative_to(SRC)) for f in (SRC / folder).glob("*.c") if f.name not in (MADE, but))
 
 
 def listed(match):
     name, first = match["name"], match["first"]
-    files = in_folder(str(pathlib.PurePath(first).parent))
+    # The program around a module is no part of it.
+    files = in_folder(str(pathlib.PurePath(first).parent), "main.c" if name.startswith("'") else "")
     indent = "\n" + (" " * 6 if name.startswith("'") else " " * 2)
     return f"{name}files(" + f",{indent}".join(f"'{f}'" for f in files) + ")"
 

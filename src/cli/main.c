@@ -25,6 +25,8 @@ const struct command cli_commands[] = {
 	{ "restore", cmd_restore, "[options] ID", "bring a container back from files" },
 	{ "mounts", cmd_mounts, "add|remove ID FILE",
 	  "mount into a running container, or unmount" },
+	{ "agent", cmd_agent, "[options] [reload|status|metrics]",
+	  "lend containers the system calls that a policy names" },
 	{ "list", cmd_list, "[options]", "list the containers below --root" },
 	{ "exec", cmd_exec, "[options] ID COMMAND [ARGUMENT...] | -p FILE ID",
 	  "run another process in a container" },

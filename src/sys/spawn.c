@@ -103,6 +103,17 @@ bool spawn_has_libexec(const char *name)
 	return find_libexec(name, path) == 0;
 }
 
+int spawn_become_libexec(const char *name, char *const argv[], struct err *e)
+{
+	char path[PATH_MAX];
+	int r = find_libexec(name, path);
+
+	if (r < 0)
+		return err_set(e, r, "\"%s\" is not installed in %s", name, CAY_LIBEXEC);
+	(void)execv(path, argv);
+	return err_sys(e, errno, "run \"%s\"", path);
+}
+
 static int text_memfd(const char *text)
 {
 	AUTO_FD int fd = memfd_create("cay-request", MFD_CLOEXEC);

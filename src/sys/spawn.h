@@ -18,6 +18,13 @@ int spawn_helper(const char *program, char *const argv[], struct err *e);
 bool spawn_has_libexec(const char *name);
 
 /**
+ * spawn_become_libexec - become a program of our own
+ *
+ * Return: only a failure; -ENOENT when it is not installed.
+ */
+int spawn_become_libexec(const char *name, char *const argv[], struct err *e);
+
+/**
  * spawn_libexec - run a program of our own, tell it @text on stdin, and take its answer
  * @name:       beside cay itself, or in libexec/cay
  * @timeout_ms: it is killed after that

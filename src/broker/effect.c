@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/effect.h"
+
+#include "base/buf.h"
+#include "sys/syscalls.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+enum { ANSWERED = 0, SILENT = 1 };
+
+/* ---- answering ------------------------------------------------------------------------------ */
+
+static void tell_agent(const struct helper *h, const struct call *c, const struct outcome *o)
+{
+	AUTO_BUF struct buf words = { 0 };
+	const struct policy_verdict *v = &o->ruling.verdict;
+	size_t text_len = v->text ? strlen(v->text) : 0;
+	struct event ev = { .nr = c->kind ? c->kind->nr : -1,
+			    .tid = c->tid,
+			    .error = o->error,
+			    .line = v->line,
+			    .took_ns = sys_now_ns() - c->begun_ns,
+			    .allowed = o->ruling.error == 0,
+			    .continued = o->continued };
+	struct iovec part[3] = { { .iov_base = &ev, .iov_len = sizeof(ev) } };
+	const struct msghdr m = { .msg_iov = part, .msg_iovlen = 3 };
+	ssize_t n;
+
+	if (o->ask.kind != POLICY_KINDS)
+		policy_describe(&o->ask, &words);
+	else if (o->words)
+		buf_str(&words, o->words);
+	ev.words_len = (uint16_t)(words.len < EVENT_TEXT_MAX / 2 ? words.len : EVENT_TEXT_MAX / 2);
+	ev.text_len = (uint16_t)(text_len < EVENT_TEXT_MAX / 2 ? text_len : EVENT_TEXT_MAX / 2);
+	part[1] = (struct iovec){ .iov_base = words.data, .iov_len = ev.words_len };
+	part[2] = (struct iovec){ .iov_base = (void *)(uintptr_t)v->text, .iov_len = ev.text_len };
+	do {
+		n = sendmsg(h->events, &m, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	/* What nobody can write down is not done: without the agent the call fails with ENOSYS. */
+	if (n < 0)
+		_exit(SILENT);
+}
+
+static void respond(const struct helper *h, const struct call *c, int error, int64_t value,
+		    uint32_t flags)
+{
+	struct seccomp_notif_resp resp = {
+		.id = c->id, .val = error ? 0 : value, .error = -error, .flags = error ? 0 : flags
+	};
+
+	/* ENOENT: killed, or interrupted by a signal. Then nobody wants to know. */
+	while (ioctl(h->notify, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 && errno == EINTR)
+		;
+}
+
+static void give_fd(const struct helper *h, const struct call *c, const struct outcome *o)
+{
+	struct seccomp_notif_addfd add = { .id = c->id,
+					   .flags = SECCOMP_ADDFD_FLAG_SEND,
+					   .srcfd = (uint32_t)o->fd,
+					   .newfd_flags = o->cloexec ? O_CLOEXEC : 0 };
+	int r;
+
+	do {
+		r = ioctl(h->notify, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0 && errno != ENOENT)
+		respond(h, c, errno, 0, 0);
+}
+
+void outcome_answer(struct helper *h, const struct call *c, const struct outcome *o)
+{
+	tell_agent(h, c, o);
+	if (o->error == 0 && o->fd >= 0)
+		give_fd(h, c, o);
+	else
+		respond(h, c, o->error, o->value,
+			o->continued ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0);
+}
+
+void outcome_refuse(struct helper *h, const struct call *c, int error)
+{
+	struct outcome o = OUTCOME_INIT;
+
+	o.error = error < 0 ? -error : error;
+	outcome_answer(h, c, &o);
+}
+
+int effect_ruling(const struct helper *h, const struct call *c, const struct policy_ask *ask,
+		  bool lends, struct outcome *o)
+{
+	o->ask = *ask;
+	decide(h->policy, c->kind->name, ask, lends, &o->ruling);
+	o->error = o->ruling.error;
+	return o->error ? -o->error : 0;
+}
+
+/* ---- children ------------------------------------------------------------------------------- */
+
+static struct pending *free_place(struct helper *h)
+{
+	for (unsigned int i = 0; i < SHARED_CHILDREN; i++)
+		if (!atomic_load(&h->desk->child[i].since_ns))
+			return &h->desk->child[i];
+	return NULL;
+}
+
+static void act_in_child(struct helper *h, struct call *c,
+			 void (*act)(struct helper *h, struct call *c, struct outcome *o))
+{
+	struct outcome o = OUTCOME_INIT;
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		_exit(SILENT);
+	o.error = EPERM;
+	act(h, c, &o);
+	/* Killed meanwhile, or a signal made it give up: the number may be anybody's by now. */
+	if (o.error != ESRCH || call_alive(h, c))
+		outcome_answer(h, c, &o);
+	_exit(ANSWERED);
+}
+
+static void wait_for_place(struct helper *h)
+{
+	siginfo_t info;
+
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+	effect_reap(h);
+}
+
+void effect_fork(struct helper *h, struct call *c, unsigned int deadline_ms,
+		 void (*act)(struct helper *h, struct call *c, struct outcome *o))
+{
+	struct pending *p;
+	pid_t pid;
+
+	/* Each has a deadline, so a place will be free. */
+	while (!(p = free_place(h)))
+		wait_for_place(h);
+	pending_begin(p, c->id, 0, sys_now_ns() + (uint64_t)deadline_ms * 1000000);
+	pid = fork();
+	if (pid == 0)
+		act_in_child(h, c, act);
+	atomic_store(&p->pid, pid);
+	if (pid > 0)
+		return;
+	outcome_refuse(h, c, EPERM);
+	pending_end(p);
+}
+
+void effect_go_on(void (*then)(const struct helper *h), const struct helper *h)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+			_exit(SILENT);
+		return;
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (then)
+		then(h);
+	_exit(pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : SILENT);
+}
+
+void effect_reap(struct helper *h)
+{
+	for (unsigned int i = 0; i < SHARED_CHILDREN; i++) {
+		struct pending *p = &h->desk->child[i];
+		const pid_t pid = atomic_load(&p->pid);
+		struct call c = { .id = atomic_load(&p->id) };
+		int status = 0;
+
+		if (!atomic_load(&p->since_ns) || waitpid(pid, &status, WNOHANG) != pid)
+			continue;
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != ANSWERED)
+			respond(h, &c, EPERM, 0, 0);
+		pending_end(p);
+	}
+}
+
+unsigned int effect_busy(const struct helper *h)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < SHARED_CHILDREN; i++)
+		n += atomic_load(&h->desk->child[i].since_ns) != 0;
+	return n;
+}

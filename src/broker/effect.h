@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "broker/decide.h"
+#include "broker/target.h"
+
+/* How a call ends. */
+struct outcome {
+	int error;	/* positive errno; 0: done */
+	int64_t value;	/* what the call returns */
+	int fd;		/* to be given to the thread, in place of @value; -EBADF: none */
+	bool cloexec;	/* for @fd */
+	bool continued; /* the kernel's own check may do it */
+	struct ruling ruling;
+	struct policy_ask ask; /* for the record; kind POLICY_KINDS: nothing was asked */
+	const char *words;     /* then this may stand in its place; NULL: nothing */
+};
+#define OUTCOME_INIT                                                                               \
+	{                                                                                          \
+		.fd = -EBADF, .ask.kind = POLICY_KINDS, .ruling.error = EPERM                      \
+	}
+
+/** outcome_answer - tell the agent, then answer the call; refuses when the agent can't be told */
+void outcome_answer(struct helper *h, const struct call *c, const struct outcome *o);
+
+/** outcome_refuse - answer with an errno (either sign), nothing having been asked */
+void outcome_refuse(struct helper *h, const struct call *c, int error);
+
+/**
+ * effect_fork - let a child perform and answer a call while we go on
+ * @act:         in the child: fills @o; the child answers and ends
+ * @deadline_ms: it is killed after that, and the call refused
+ *
+ * When there is no child to be had the call is refused.
+ */
+void effect_fork(struct helper *h, struct call *c, unsigned int deadline_ms,
+		 void (*act)(struct helper *h, struct call *c, struct outcome *o));
+
+/**
+ * effect_go_on - go on in another child
+ * @then: done by the one that called this, with its rights, when the other has ended; NULL: nothing
+ *
+ * Context: in a child. Only a child of a process is in a pid namespace that it joined, and what
+ * needs our rights at the end needs somebody who kept them. Returns in the new one; the other ends
+ * as that does.
+ */
+void effect_go_on(void (*then)(const struct helper *h), const struct helper *h);
+
+/** effect_reap - take note of children that have ended; one that did not answer is refused for */
+void effect_reap(struct helper *h);
+/** effect_busy - how many children are at work? */
+unsigned int effect_busy(const struct helper *h);
+
+/**
+ * effect_ruling - ask the policy and remember question and answer
+ * @lends: it is about a right that the container has not: only a line of the policy may allow it
+ *
+ * Return: 0 or -EPERM, which is in o->error then, too.
+ */
+int effect_ruling(const struct helper *h, const struct call *c, const struct policy_ask *ask,
+		  bool lends, struct outcome *o);
+
+/* ---- names, as the thread would find them ------------------------------------------------- */
+
+/**
+ * place_open - resolve a path to the object it names, once
+ * @dirfd: of the thread; AT_FDCWD
+ * @flags: O_NOFOLLOW, O_DIRECTORY
+ *
+ * Context: behind target_become with NEED_MNT.
+ * Return: O_PATH descriptor or -errno.
+ */
+int place_open(const struct target *t, int dirfd, const char *path, int flags);
+
+/**
+ * place_open_parent - the directory that the last component is to be made in
+ * @ret_name: the last component, within @path
+ *
+ * Return: O_PATH directory or -errno; -EEXIST when there is no last component to be made.
+ */
+int place_open_parent(const struct target *t, int dirfd, const char *path, const char **ret_name);
+
+/**
+ * place_name - the path of what a descriptor stands for, seen from our root
+ * @proc: the host's procfs
+ *
+ * Return: 0; -EPERM when it has none, or none that is sure.
+ */
+int place_name(int proc, int fd, char *ret, size_t size);

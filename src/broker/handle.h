@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "broker/effect.h"
+
+/* Handlers by family, as the table names them: see struct call_kind. */
+void handle_socket(struct helper *h, struct call *c);
+void handle_address(struct helper *h, struct call *c);
+void handle_mount(struct helper *h, struct call *c);
+void handle_umount(struct helper *h, struct call *c);
+void handle_mknod(struct helper *h, struct call *c);
+void handle_sched(struct helper *h, struct call *c);

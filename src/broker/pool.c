@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/agent.h"
+
+#include "sys/syscalls.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+enum {
+	PAGE = 4096,
+	STUCK_MS = 50, /* a helper at one call for so long gets company */
+	FIRST_FD = 3,
+	EVENT_BYTES = sizeof(struct event) + EVENT_TEXT_MAX,
+};
+
+static struct shared *page_of(const struct agent *a, uint32_t slot)
+{
+	return (struct shared *)(void *)(a->pages + (size_t)slot * PAGE);
+}
+
+/* ---- refusing for those who can't any more ---------------------------------------------------- */
+
+static void refuse_pending(const struct container *c, struct pending *p)
+{
+	struct seccomp_notif_resp resp = { .id = atomic_load(&p->id), .error = -EPERM };
+
+	if (!atomic_load(&p->since_ns))
+		return;
+	(void)ioctl(c->watch.fd, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+	pending_end(p);
+}
+
+static void clear_desk(const struct agent *a, const struct container *c, unsigned int index)
+{
+	struct desk *d = &page_of(a, c->slot)->desk[index];
+
+	refuse_pending(c, &d->own);
+	for (unsigned int i = 0; i < SHARED_CHILDREN; i++)
+		refuse_pending(c, &d->child[i]);
+}
+
+/* ---- starting a helper -------------------------------------------------------------------------- */
+
+/* The helper's fds from FIRST_FD on, and no other: least of all the listeners of others. */
+static int keep_fds(struct helper *h)
+{
+	int *const keep[] = { &h->notify, &h->events, &h->proc, &h->lock, &h->userns, &h->devices };
+	int high[ARRAY_LEN(keep)];
+
+	for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
+		high[i] = *keep[i] < 0 ? -EBADF : fcntl(*keep[i], F_DUPFD_CLOEXEC, 64);
+		if (*keep[i] >= 0 && high[i] < 0)
+			return -errno;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
+		*keep[i] = high[i] < 0 ? -EBADF : FIRST_FD + (int)i;
+		if (high[i] >= 0 && dup3(high[i], *keep[i], O_CLOEXEC) < 0)
+			return -errno;
+	}
+	return sys_close_range(FIRST_FD + (unsigned int)ARRAY_LEN(keep), ~0U, 0);
+}
+
+static void forget_pages(const struct agent *a, uint32_t from, uint32_t to)
+{
+	if (from < to)
+		(void)munmap(a->pages + (size_t)from * PAGE, (size_t)(to - from) * PAGE);
+}
+
+/* Only the container's own pages stay. */
+static void keep_pages(const struct agent *a, const struct container *c)
+{
+	const uint32_t low = c->slot < c->ledger ? c->slot : c->ledger;
+	const uint32_t high = c->slot < c->ledger ? c->ledger : c->slot;
+
+	forget_pages(a, 0, low);
+	forget_pages(a, low + 1, high);
+	forget_pages(a, high + 1, AGENT_CONTAINERS);
+}
+
+static void be_helper(struct agent *a, struct container *c, unsigned int index, int events)
+{
+	struct helper h = { .notify = c->watch.fd,
+			    .events = events,
+			    .proc = a->proc,
+			    .lock = a->lock,
+			    .devices = a->devices,
+			    .userns = a->userns,
+			    .policy = c->policy,
+			    .owner = c->owner,
+			    .confined = a->confined,
+			    .shared = page_of(a, c->slot),
+			    .ledger = page_of(a, c->ledger),
+			    .index = index,
+			    .cost_ns = a->cost_ns,
+			    .burst_ns = a->burst_ns };
+	sigset_t none;
+
+	h.desk = &h.shared->desk[index];
+	sigemptyset(&none);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || keep_fds(&h) < 0)
+		_exit(1);
+	for (int s = 1; s < 32; s++)
+		(void)signal(s, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	keep_pages(a, c);
+	_exit(helper_run(&h));
+}
+
+static void start(struct agent *a, struct container *c, unsigned int index)
+{
+	struct worker *w = &c->worker[index];
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return;
+	pid = fork();
+	if (pid == 0)
+		be_helper(a, c, index, pair[1]);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return;
+	}
+	*w = (struct worker){
+		.watch = { WATCH_HELPER, pair[0] }, .container = c, .pid = pid, .index = index
+	};
+	a->helpers_count++;
+	if (agent_watch(a, &w->watch, EPOLLIN) < 0)
+		(void)kill(pid, SIGKILL);
+}
+
+/* Is somebody taking the calls of this container? */
+static bool served(const struct container *c)
+{
+	for (unsigned int i = 0; i < SHARED_HELPERS; i++)
+		if (c->worker[i].pid && !c->worker[i].retired)
+			return true;
+	return false;
+}
+
+static bool has_call(const struct container *c)
+{
+	struct pollfd p = { .fd = c->watch.fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLIN);
+}
+
+/* A helper reads the listener by itself: we look at it only while there is none. */
+static void set_watch(struct agent *a, struct container *c)
+{
+	if (!c->gone)
+		agent_rewatch(a, &c->watch, served(c) || c->waiting ? 0 : EPOLLIN);
+}
+
+static void start_any(struct agent *a, struct container *c)
+{
+	for (unsigned int i = 0; i < SHARED_HELPERS; i++) {
+		if (c->worker[i].pid)
+			continue;
+		if (a->helpers_count < AGENT_HELPERS)
+			start(a, c, i);
+		else
+			c->waiting = true;
+		break;
+	}
+	set_watch(a, c);
+}
+
+/* ---- containers --------------------------------------------------------------------------------- */
+
+static int take_slot(struct agent *a, uint32_t *ret)
+{
+	for (uint32_t n = 0; n < AGENT_CONTAINERS; n++) {
+		uint32_t i = (a->slot_hint + n) % AGENT_CONTAINERS;
+
+		if (a->slot_users[i])
+			continue;
+		a->slot_users[i] = 1;
+		a->slot_hint = i + 1;
+		*ret = i;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+static void leave_slot(struct agent *a, uint32_t slot)
+{
+	if (--a->slot_users[slot] == 0)
+		(void)madvise(page_of(a, slot), PAGE, MADV_REMOVE);
+}
+
+/* A process that joined a container has a listener of its own; what was mounted is the container's. */
+static void share_ledger(struct agent *a, struct container *c)
+{
+	c->ledger = c->slot;
+	for (const struct container *o = a->containers; o && c->id[0]; o = o->next)
+		if (o->owner == c->owner && strcmp(o->id, c->id) == 0 &&
+		    a->slot_users[o->ledger] < UINT16_MAX) {
+			c->ledger = o->ledger;
+			break;
+		}
+	a->slot_users[c->ledger]++;
+}
+
+int pool_add(struct agent *a, int listener, uid_t owner, const struct notice *n, struct err *e)
+{
+	AUTO_FD int fd = listener;
+	const struct policy *p;
+	struct container *c;
+	int r;
+
+	if (!policy_name_ok(n->policy))
+		return err_set(e, EINVAL,
+			       "linux.seccomp.listenerMetadata \"%.64s\": no policy has "
+			       "such a name",
+			       n->policy);
+	p = policies_find(&a->policies, owner, n->policy);
+	if (!p)
+		return err_set(e, ENOENT,
+			       "linux.seccomp.listenerMetadata \"%s\": user %u may use no "
+			       "policy of this name",
+			       n->policy, owner);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return err_oom(e);
+	c->watch = (struct watch){ WATCH_CONTAINER, fd };
+	c->owner = owner;
+	c->pid = n->pid;
+	c->policy = p;
+	memcpy(c->id, n->id, sizeof(c->id));
+	memcpy(c->policy_name, n->policy, sizeof(c->policy_name));
+	r = take_slot(a, &c->slot);
+	if (r == 0) {
+		r = agent_watch(a, &c->watch, EPOLLIN);
+		if (r < 0)
+			leave_slot(a, c->slot);
+	}
+	if (r < 0) {
+		free(c);
+		return err_sys(e, r, "one more container beside %zu", a->containers_count);
+	}
+	fd = -EBADF;
+	share_ledger(a, c);
+	c->next = a->containers;
+	a->containers = c;
+	a->containers_count++;
+	a->metrics.containers_total++;
+	return 0;
+}
+
+static void release(struct agent *a, struct container *c)
+{
+	struct container **at = &a->containers;
+
+	while (*at && *at != c)
+		at = &(*at)->next;
+	if (*at)
+		*at = c->next;
+	if (a->serve_next == c)
+		a->serve_next = c->next;
+	leave_slot(a, c->ledger);
+	leave_slot(a, c->slot);
+	a->containers_count--;
+	agent_discard(a, &c->watch);
+}
+
+static bool idle(const struct container *c)
+{
+	for (unsigned int i = 0; i < SHARED_HELPERS; i++)
+		if (c->worker[i].pid)
+			return false;
+	return true;
+}
+
+void pool_wake(struct agent *a, struct watch *w, uint32_t events)
+{
+	struct container *c = (struct container *)(void *)w;
+
+	if (events & EPOLLIN && !served(c)) {
+		start_any(a, c);
+		return;
+	}
+	if (!(events & (EPOLLHUP | EPOLLERR)))
+		return;
+	/* Nobody is left inside. Helpers see it, too; children of theirs may still be at work. */
+	c->gone = true;
+	(void)epoll_ctl(a->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	if (idle(c))
+		release(a, c);
+}
+
+/* ---- what helpers say ----------------------------------------------------------------------------- */
+
+/* Return: false when there is no more. */
+static bool hear_one(struct agent *a, struct worker *w)
+{
+	static union {
+		struct event ev;
+		char bytes[EVENT_BYTES];
+	} u;
+	static char words[EVENT_TEXT_MAX + 1], text[EVENT_TEXT_MAX + 1];
+	const char *at = u.bytes + sizeof(u.ev);
+	ssize_t n = recv(w->watch.fd, u.bytes, sizeof(u.bytes), MSG_DONTWAIT);
+
+	if (n == 1) {
+		w->retired = true;
+		return true;
+	}
+	if (n < (ssize_t)sizeof(u.ev) || (size_t)n != sizeof(u.ev) + u.ev.words_len + u.ev.text_len)
+		return false;
+	memcpy(words, at, u.ev.words_len);
+	words[u.ev.words_len] = '\0';
+	memcpy(text, at + u.ev.words_len, u.ev.text_len);
+	text[u.ev.text_len] = '\0';
+	report_event(a, w->container, &u.ev, words, text);
+	return true;
+}
+
+void pool_hear(struct agent *a, struct watch *watch)
+{
+	struct worker *w = (struct worker *)(void *)watch;
+	bool was = w->retired;
+
+	/* A few at a time: others have something to say, too. */
+	for (int i = 0; i < 16; i++)
+		if (!hear_one(a, w)) {
+			struct pollfd p = { .fd = watch->fd, .events = POLLIN };
+
+			if (poll(&p, 1, 0) > 0 && (p.revents & POLLHUP))
+				(void)epoll_ctl(a->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+			break;
+		}
+	if (w->retired && !was && has_call(w->container))
+		start_any(a, w->container);
+	else if (w->retired && !was)
+		set_watch(a, w->container);
+}
+
+/* Those that wait for a helper, in turn. */
+static void serve_waiting(struct agent *a)
+{
+	struct container *c = a->serve_next ? a->serve_next : a->containers;
+
+	for (size_t n = a->containers_count; n > 0 && c && a->helpers_count < AGENT_HELPERS; n--) {
+		struct container *next = c->next ? c->next : a->containers;
+
+		if (c->waiting) {
+			c->waiting = false;
+			start_any(a, c);
+			a->serve_next = next;
+		}
+		c = next;
+	}
+}
+
+static void ended(struct agent *a, struct worker *w)
+{
+	struct container *c = w->container;
+	const unsigned int index = w->index;
+
+	while (hear_one(a, w))
+		;
+	agent_unwatch(a, &w->watch);
+	clear_desk(a, c, index);
+	w->pid = 0;
+	a->helpers_count--;
+	if (c->gone) {
+		if (idle(c))
+			release(a, c);
+	} else {
+		set_watch(a, c);
+	}
+}
+
+static struct worker *by_pid(const struct agent *a, pid_t pid)
+{
+	for (struct container *c = a->containers; c; c = c->next)
+		for (unsigned int i = 0; i < SHARED_HELPERS; i++)
+			if (c->worker[i].pid == pid)
+				return &c->worker[i];
+	return NULL;
+}
+
+void pool_reap(struct agent *a)
+{
+	struct worker *w;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		w = by_pid(a, pid);
+		if (w)
+			ended(a, w);
+	}
+	serve_waiting(a);
+}
+
+/* ---- time ----------------------------------------------------------------------------------------- */
+
+/* Return: has it been at one call for long? */
+static bool look_at(const struct agent *a, const struct worker *w, uint64_t now_ns)
+{
+	const struct desk *d = &page_of(a, w->container->slot)->desk[w->index];
+	const uint64_t since = atomic_load(&d->own.since_ns);
+
+	for (unsigned int i = 0; i < SHARED_CHILDREN; i++) {
+		const struct pending *p = &d->child[i];
+		const pid_t pid = atomic_load(&p->pid);
+
+		/* The helper has not buried it, so the number is still its own. */
+		if (atomic_load(&p->since_ns) && now_ns > atomic_load(&p->deadline_ns) && pid > 0)
+			(void)kill(pid, SIGKILL);
+	}
+	if (since && now_ns > atomic_load(&d->own.deadline_ns))
+		(void)kill(w->pid, SIGKILL);
+	return since && now_ns > since + (uint64_t)STUCK_MS * 1000000;
+}
+
+void pool_tick(struct agent *a, uint64_t now_ns)
+{
+	for (struct container *c = a->containers; c && a->helpers_count; c = c->next) {
+		unsigned int there = 0, stuck = 0;
+
+		for (unsigned int i = 0; i < SHARED_HELPERS; i++) {
+			if (!c->worker[i].pid)
+				continue;
+			there += !c->worker[i].retired;
+			stuck += look_at(a, &c->worker[i], now_ns) && !c->worker[i].retired;
+		}
+		if (there > 0 && stuck == there && !c->gone && has_call(c))
+			start_any(a, c);
+	}
+}
+
+void pool_retire(struct agent *a)
+{
+	for (struct container *c = a->containers; c; c = c->next) {
+		c->policy = policies_find(&a->policies, c->owner, c->policy_name);
+		for (unsigned int i = 0; i < SHARED_HELPERS; i++) {
+			struct worker *w = &c->worker[i];
+
+			if (!w->pid || w->retired || w->leaving)
+				continue;
+			w->leaving = true;
+			(void)send(w->watch.fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		}
+	}
+}
+
+bool pool_retiring(const struct agent *a)
+{
+	for (const struct container *c = a->containers; c; c = c->next)
+		for (unsigned int i = 0; i < SHARED_HELPERS; i++)
+			if (c->worker[i].pid && c->worker[i].leaving && !c->worker[i].retired)
+				return true;
+	return false;
+}
+
+void pool_done(struct agent *a)
+{
+	for (struct container *c = a->containers; c; c = c->next)
+		for (unsigned int i = 0; i < SHARED_HELPERS; i++)
+			if (c->worker[i].pid)
+				(void)kill(c->worker[i].pid, SIGKILL);
+	while (wait(NULL) > 0)
+		;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "broker/shared.h"
+
+#include "sys/syscalls.h"
+
+_Static_assert(sizeof(struct shared) <= 4096, "one page a container");
+
+void pending_begin(struct pending *p, uint64_t id, int32_t pid, uint64_t deadline_ns)
+{
+	atomic_store(&p->id, id);
+	atomic_store(&p->pid, pid);
+	atomic_store(&p->deadline_ns, deadline_ns);
+	atomic_store(&p->since_ns, sys_now_ns());
+}
+
+void pending_end(struct pending *p)
+{
+	atomic_store(&p->since_ns, 0);
+}
+
+bool shared_add_mount(struct shared *s, uint64_t id)
+{
+	for (size_t i = 0; i < SHARED_MOUNTS; i++) {
+		uint64_t none = 0;
+
+		if (atomic_compare_exchange_strong(&s->mount[i], &none, id))
+			return true;
+	}
+	return false;
+}
+
+bool shared_has_mount(const struct shared *s, uint64_t id)
+{
+	for (size_t i = 0; id != 0 && i < SHARED_MOUNTS; i++)
+		if (atomic_load(&s->mount[i]) == id)
+			return true;
+	return false;
+}
+
+bool shared_drop_mount(struct shared *s, uint64_t id)
+{
+	for (size_t i = 0; id != 0 && i < SHARED_MOUNTS; i++) {
+		uint64_t it = id;
+
+		if (atomic_compare_exchange_strong(&s->mount[i], &it, 0))
+			return true;
+	}
+	return false;
+}
+
+/* Generic cell rate algorithm: one number is the whole bucket. */
+uint64_t shared_pay(struct shared *s, uint64_t now_ns, uint64_t cost_ns, uint64_t burst_ns)
+{
+	uint64_t was = atomic_load(&s->paid_until_ns), is;
+
+	do {
+		is = (was > now_ns ? was : now_ns) + cost_ns;
+	} while (!atomic_compare_exchange_weak(&s->paid_until_ns, &was, is));
+	return is > now_ns + burst_ns ? is - now_ns - burst_ns : 0;
+}

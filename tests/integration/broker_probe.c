@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A static program that makes the calls an agent answers, from inside a container.
+ * Prints one answer a line: "ok", what was found, or the name of an error.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static int answer(long r)
+{
+	puts(r < 0 ? strerrorname_np(errno) : "ok");
+	return 0;
+}
+
+/* socket FAMILY TYPE PROTOCOL */
+static int do_socket(char **a)
+{
+	return answer(socket(atoi(a[0]), atoi(a[1]), atoi(a[2])));
+}
+
+/* many N FAMILY TYPE PROTOCOL: as often; how often, and the last answer */
+static int do_many(char **a)
+{
+	int n = atoi(a[0]);
+
+	for (int i = 0; i < n; i++)
+		errno = socket(atoi(a[1]), atoi(a[2]), atoi(a[3])) < 0 ? errno : 0;
+	printf("%d %s\n", n, errno ? strerrorname_np(errno) : "ok");
+	return 0;
+}
+
+static socklen_t address(const char *host, const char *port, struct sockaddr_storage *ret)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)ret;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	if (strchr(host, ':')) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons((uint16_t)atoi(port));
+		inet_pton(AF_INET6, host, &in6->sin6_addr);
+		return sizeof(*in6);
+	}
+	in->sin_family = AF_INET;
+	in->sin_port = htons((uint16_t)atoi(port));
+	inet_pton(AF_INET, host, &in->sin_addr);
+	return sizeof(*in);
+}
+
+static int socket_for(const char *proto, const char *host)
+{
+	return socket(strchr(host, ':') ? AF_INET6 : AF_INET,
+		      !strcmp(proto, "udp") ? SOCK_DGRAM : SOCK_STREAM, 0);
+}
+
+/* connect tcp|udp HOST PORT [nonblock] */
+static int do_connect(char **a)
+{
+	struct sockaddr_storage s;
+	socklen_t len = address(a[1], a[2], &s);
+	int fd = socket_for(a[0], a[1]);
+
+	if (a[3])
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+	return answer(connect(fd, (struct sockaddr *)&s, len));
+}
+
+/* bind tcp|udp HOST PORT */
+static int do_bind(char **a)
+{
+	struct sockaddr_storage s;
+	socklen_t len = address(a[1], a[2], &s);
+
+	return answer(bind(socket_for(a[0], a[1]), (struct sockaddr *)&s, len));
+}
+
+/* listen HOST PORT: one child accepts for ever; the parent ends */
+static int do_listen(char **a)
+{
+	struct sockaddr_storage s;
+	socklen_t len = address(a[0], a[1], &s);
+	int fd = socket_for("tcp", a[0]), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&s, len) < 0 || listen(fd, 64) < 0)
+		return answer(-1);
+	if (fork() > 0)
+		return answer(0);
+	close(1);
+	close(2);
+	for (;;)
+		close(accept(fd, NULL, NULL));
+}
+
+static socklen_t local(const char *path, struct sockaddr_un *un)
+{
+	memset(un, 0, sizeof(*un));
+	un->sun_family = AF_UNIX;
+	memcpy(un->sun_path, path, strlen(path));
+	if (path[0] != '@')
+		return sizeof(*un);
+	un->sun_path[0] = '\0';
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+}
+
+/* unix connect|bind|serve PATH|@NAME; serve: says who connects, once */
+static int do_unix(char **a)
+{
+	struct sockaddr_un un;
+	socklen_t len = local(a[1], &un), n = sizeof(struct ucred);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct ucred who;
+
+	if (!strcmp(a[0], "connect"))
+		return answer(connect(fd, (struct sockaddr *)&un, len));
+	if (bind(fd, (struct sockaddr *)&un, len) < 0)
+		return answer(-1);
+	if (!strcmp(a[0], "bind"))
+		return answer(0);
+	if (listen(fd, 8) < 0)
+		return answer(-1);
+	puts("ok");
+	fflush(stdout);
+	fd = accept(fd, NULL, NULL);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) < 0)
+		return answer(-1);
+	printf("%u %u\n", who.uid, who.gid);
+	return 0;
+}
+
+/* sched POLICY PRIORITY [PID]: the answer, then what is in force */
+static int do_sched(char **a)
+{
+	struct sched_param p = { .sched_priority = atoi(a[1]) };
+	pid_t pid = a[2] ? atoi(a[2]) : 0;
+
+	answer(syscall(SYS_sched_setscheduler, pid, atoi(a[0]), &p));
+	syscall(SYS_sched_getparam, pid, &p);
+	printf("%ld %d\n", syscall(SYS_sched_getscheduler, pid), p.sched_priority);
+	return 0;
+}
+
+/* affinity CPU */
+static int do_affinity(char **a)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)atoi(a[0]), &set);
+	return answer(sched_setaffinity(0, sizeof(set), &set));
+}
+
+/* mount SOURCE TARGET TYPE FLAGS OPTIONS */
+static int do_mount(char **a)
+{
+	return answer(mount(a[0], a[1], a[2], strtoul(a[3], NULL, 0), a[4]));
+}
+
+/* umount TARGET FLAGS */
+static int do_umount(char **a)
+{
+	return answer(umount2(a[0], atoi(a[1])));
+}
+
+/* mknod PATH c|b|p MAJOR MINOR */
+static int do_mknod(char **a)
+{
+	mode_t type = a[1][0] == 'c' ? S_IFCHR : a[1][0] == 'b' ? S_IFBLK : S_IFIFO;
+
+	return answer(mknod(a[0], type | 0644, makedev(atoi(a[2]), atoi(a[3]))));
+}
+
+/* syscall NUMBER ARGUMENT... */
+static int do_syscall(char **a)
+{
+	long arg[6] = { 0 };
+
+	for (int i = 0; i < 6 && a[1 + i]; i++)
+		arg[i] = strtol(a[1 + i], NULL, 0);
+	return answer(
+		syscall(strtol(a[0], NULL, 0), arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]));
+}
+
+static const struct {
+	const char *name;
+	int (*run)(char **args);
+} all[] = {
+	{ "socket", do_socket },     { "connect", do_connect }, { "bind", do_bind },
+	{ "listen", do_listen },     { "unix", do_unix },	{ "sched", do_sched },
+	{ "affinity", do_affinity }, { "mount", do_mount },	{ "umount", do_umount },
+	{ "mknod", do_mknod },	     { "many", do_many },	{ "syscall", do_syscall },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof(all) / sizeof(all[0]); i++)
+		if (!strcmp(argv[1], all[i].name))
+			return all[i].run(argv + 2);
+	fprintf(stderr, "ask: what?\n");
+	return 2;
+}
