@@ -73,6 +73,7 @@ int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *
 
 	switch (s->kind) {
 	case STEP_OPEN_TREE:
+	case STEP_OPEN_IDMAP:
 		return into_slot(l, s->u.tree.slot, mnt_host_apply(v, s, e));
 	case STEP_OPEN_NODE:
 		return into_slot(l, s->u.node.slot, mnt_host_node(v, s, e));

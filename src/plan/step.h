@@ -41,6 +41,7 @@ enum step_kind {
 	STEP_NONE,
 	/* PHASE_HOST */
 	STEP_OPEN_TREE,	     /* tree:   path → detached mount tree in slot */
+	STEP_OPEN_IDMAP,     /* tree:   user namespace with its maps → slot */
 	STEP_OPEN_NODE,	     /* node:   device node as a detached mount → slot */
 	STEP_OPEN_NS,	     /* ns:     namespace file → slot */
 	STEP_OPEN_PIDFD,     /* pidfd:  process → slot */
@@ -133,6 +134,7 @@ enum mount_flag {
 	MOUNT_SKIP_EPERM = 1 << 7,   /* rootless: a refusal by the kernel is not fatal */
 	MOUNT_COPY_SYMLINK = 1 << 8, /* a source that is a symlink is made again at the target */
 	MOUNT_DST_NOFOLLOW = 1 << 9, /* a target that is a symlink is mounted over itself */
+	MOUNT_IDMAP_BELOW = 1 << 10, /* id-mapped by the slot: with all mounts below it */
 };
 
 struct step {
@@ -226,7 +228,8 @@ struct step {
 			uint64_t attr_set, attr_clr;   /* MOUNT_ATTR_*: this mount */
 			uint64_t rattr_set, rattr_clr; /* and below it */
 			uint32_t propagation, rpropagation; /* MS_*; 0: keep */
-			uint32_t slot; /* of BIND: tree opened by the planner; SLOT_NONE: by path */
+			/* of BIND: tree opened by the planner; SRC_IN_ROOT: the user namespace to map by */
+			uint32_t slot;
 			uint32_t flags; /* enum mount_flag */
 		} mount;
 		struct {

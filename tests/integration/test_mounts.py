@@ -369,6 +369,34 @@ def test_an_idmapped_mount_shows_the_ids_of_the_user_namespace_that_is_joined(ca
     cay.destroy(host)
 
 
+@pytest.mark.parametrize("option,below", [("idmap", "0:0"), ("ridmap", "6000:6000")])
+def test_a_mount_of_the_container_is_idmapped_where_it_shows_again(cay, bundle, option, below):
+    """Made by the container, the mount can't be opened before: its maps are."""
+    cay_only("idmapped mounts")
+    for name in ("a", "b"):
+        (cay.dir / name / "in").mkdir(parents=True)
+        (cay.dir / name / "f").touch()
+        os.chown(cay.dir / name / "f", 1, 1)
+    os.chown(cay.dir / "b" / "f", 0, 0)
+    maps = [{"containerID": 0, "hostID": 6000, "size": 10}]
+    bundle.mount("/mnt", type="bind", source=str(cay.dir / "a"), options=["bind"])
+    bundle.mount("/mnt/in", type="bind", source=str(cay.dir / "b"), options=["bind"])
+    bundle.mount("/tmp", type="bind", source=str(bundle.rootfs / "mnt"), options=["rbind", option],
+                 uidMappings=maps, gidMappings=maps)
+    out = cay.out(bundle.sh("stat -c %u:%g /mnt/f /mnt/in/f /tmp/f /tmp/in/f"))
+    assert out.split() == ["1:1", "0:0", "6001:6001", below]
+
+
+def test_a_mount_of_the_container_is_not_idmapped_in_a_user_namespace(cay, bundle):
+    cay_only("idmapped mounts")
+    in_user_namespace(bundle)
+    bundle.mount("/mnt", type="bind", source=str(cay.dir), options=["bind"])
+    bundle.mount("/tmp", type="bind", source=str(bundle.rootfs / "mnt"), options=["bind", "idmap"])
+    bundle.args("true").write()
+    assert "id-mapping: not of mounts of a container with a user namespace" in \
+        cay.error_line(cay("run", "-b", bundle.path, cay.id()))
+
+
 def test_ids_of_a_mount_can_stand_in_its_option_as_with_crun(cay, bundle):
     cay_only("idmapped mounts")
     src = owned(cay.dir / "src", f=0, g=1000, h=5)

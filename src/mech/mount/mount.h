@@ -45,7 +45,7 @@ enum mnt_root_mode {
 int mnt_apply(struct island *in, const struct step *s, struct err *e);
 
 /**
- * mnt_host_apply - STEP_OPEN_TREE: a detached clone of a host tree, idmapped if asked
+ * mnt_host_apply - STEP_OPEN_TREE: a detached clone of a host tree, idmapped if asked; STEP_OPEN_IDMAP
  * @v: the planner's half
  *
  * Context: planner, privileged, single-threaded (an idmap takes one short-lived child).

@@ -162,6 +162,16 @@ static int copy_symlink(struct island *in, const struct step *s, int tree_fd, st
 	return err_sys(e, r, "make symlink");
 }
 
+/* The kernel says EINVAL for a file system that can't, as it does for much else. */
+static int map_ids(const struct island *in, const struct step *s, int tree)
+{
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP };
+	unsigned int below = s->u.mount.flags & MOUNT_IDMAP_BELOW ? AT_RECURSIVE : 0;
+
+	a.userns_fd = (uint64_t)(unsigned int)view_fd(in->plan, s->u.mount.slot);
+	return sys_mount_setattr(tree, "", AT_EMPTY_PATH | below, &a) < 0 ? -EOPNOTSUPP : tree;
+}
+
 static int open_source(struct island *in, const struct step *s)
 {
 	const char *source = view_str(in->plan, s->u.mount.source);
@@ -207,12 +217,14 @@ int mnt_apply_bind(struct island *in, const struct step *s, struct err *e)
 	AUTO_FD int own = -EBADF;
 	int tree;
 
-	if (s->u.mount.slot != SLOT_NONE) {
+	if (s->u.mount.slot != SLOT_NONE && !(s->u.mount.flags & MOUNT_SRC_IN_ROOT)) {
 		tree = view_fd(in->plan, s->u.mount.slot);
 		if (tree < 0 && (s->u.mount.flags & MOUNT_OPTIONAL))
 			return 0;
 	} else {
 		tree = own = open_source(in, s);
+		if (tree >= 0 && s->u.mount.slot != SLOT_NONE)
+			tree = map_ids(in, s, own);
 		if (tree == -ENOENT && (s->u.mount.flags & MOUNT_OPTIONAL))
 			return 0;
 	}

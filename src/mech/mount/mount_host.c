@@ -167,7 +167,9 @@ int mnt_host_node(const struct plan_view *v, const struct step *s, struct err *e
 
 int mnt_host_apply(const struct plan_view *v, const struct step *s, struct err *e)
 {
-	int r = clone_tree(v, s, e);
+	int r = s->kind == STEP_OPEN_TREE ? clone_tree(v, s, e)
+					  : open_userns(view_str(v, s->u.tree.uid_map),
+							view_str(v, s->u.tree.gid_map), e);
 
 	if (r < 0 && s->origin != MNT_ORIGIN_NONE)
 		err_wrap(e, "mounts[%u]", s->origin);

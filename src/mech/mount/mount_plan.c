@@ -168,10 +168,17 @@ static __attribute__((noinline)) int plan_bind(struct mnt_job *j, struct err *e)
 	    is_made_inside(j, inside)) {
 		s.u.mount.source = plan_str(j->p, PHASE_INIT, inside);
 		s.u.mount.flags |= MOUNT_SRC_IN_ROOT;
+		if (mnt_wants_idmap(j)) {
+			/* The islander has to do it, who has no right to in a user namespace. */
+			if (mnt_in_userns(j->spec, j->h))
+				return err_set(e, EOPNOTSUPP,
+					       "id-mapping: not of mounts of a container with a "
+					       "user namespace");
+			s.u.mount.slot = mnt_add_idmap(j);
+			s.u.mount.flags |= j->opts.ridmap ? MOUNT_IDMAP_BELOW : 0U;
+		}
 		plan_add(j->p, &s);
-		return mnt_wants_idmap(j) ? err_set(e, EOPNOTSUPP,
-						    "id-mapping: not of mounts of the container")
-					  : 0;
+		return 0;
 	}
 	s.u.mount.source = plan_str(j->p, PHASE_INIT, source);
 	if (mnt_planner_opens(j->h))

@@ -180,6 +180,19 @@ void mnt_idmap_fill(const struct mnt_job *j, struct step *s)
 	}
 }
 
+uint32_t mnt_add_idmap(const struct mnt_job *j)
+{
+	struct step s = { .kind = STEP_OPEN_IDMAP, .phase = PHASE_HOST, .origin = j->index };
+
+	s.u.tree.userns = SLOT_NONE;
+	mnt_idmap_fill(j, &s);
+	if (s.u.tree.userns != SLOT_NONE)
+		return s.u.tree.userns;
+	s.u.tree.slot = plan_slot(j->p);
+	plan_add(j->p, &s);
+	return s.u.tree.slot;
+}
+
 /* Are there maps that the option could mean: the container's, or of the namespace it joins? */
 static bool has_maps(const struct mnt_job *j)
 {

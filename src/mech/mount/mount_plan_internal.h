@@ -33,6 +33,9 @@ uint32_t mnt_add_tree(const struct mnt_job *j, const char *path);
 /** mnt_idmap_check - refuse an id-mapping that can't be; Return: 0, -EINVAL, -EPERM, -ENOMEM */
 int mnt_idmap_check(const struct mnt_job *j, struct err *e);
 
+/** mnt_add_idmap - slot of a user namespace with the maps of an entry that is id-mapped; checked before */
+uint32_t mnt_add_idmap(const struct mnt_job *j);
+
 /** mnt_idmap_fill - the maps of OPEN_TREE @s, when the entry is id-mapped; checked before */
 void mnt_idmap_fill(const struct mnt_job *j, struct step *s);
 
