@@ -18,6 +18,7 @@ enum {
 	MAX_CLIENTS = 1024, /* further ones wait to be accepted */
 	FIRST_RETRY_MS = 50,
 	MAX_RETRY_MS = 5000,
+	CALM_NS = 5000000, /* behind a take, for the program to begin */
 };
 
 /* ---- clients ---------------------------------------------------------------------- */
@@ -68,6 +69,7 @@ static void grant(struct keeper *k, struct keeper_client *c)
 	c->wants = !m;
 	if (!m)
 		return;
+	k->calm_ns = sys_now_ns() + CALM_NS;
 	(void)keeper_id(k, m->number, id);
 	memcpy(answer.err.msg, id, sizeof(id));
 	tell(k, c->fd, &answer);
@@ -189,10 +191,17 @@ static void reap(struct keeper *k)
 	}
 }
 
+/* When the next may be made. To make one takes several times what the start of one takes. */
+static uint64_t rest_until(const struct keeper *k)
+{
+	return pool_is_low(&k->pool) || k->retry_ns > k->calm_ns ? k->retry_ns : k->calm_ns;
+}
+
 /* Who can be told something now, and who can begin to be made or removed. */
 static void advance(struct keeper *k)
 {
 	size_t busy = pool_count(&k->pool, MEMBER_MAKING);
+	bool rest = rest_until(k) > sys_now_ns();
 
 	for (size_t i = 0; i < k->clients_count; i++)
 		if (k->clients[i].wants)
@@ -202,10 +211,10 @@ static void advance(struct keeper *k)
 
 		if (k->pool.closing && m->state == MEMBER_READY)
 			m->state = MEMBER_GOING;
-		if (m->state == MEMBER_GOING && !m->worker)
+		if (m->state == MEMBER_GOING && !m->worker && (!rest || k->pool.closing))
 			(void)keeper_remove(k, m, &k->last);
 	}
-	if (k->retry_ns > sys_now_ns())
+	if (rest)
 		return;
 	for (size_t n = pool_lacks(&k->pool); n > 0 && busy < WORKERS; n--, busy++) {
 		struct member *m = pool_add(&k->pool);
@@ -256,8 +265,8 @@ static int wait_for_events(struct keeper *k, struct err *e)
 {
 	size_t n = k->clients_count, first = 2;
 	struct pollfd *p = calloc(n + first, sizeof(*p));
-	uint64_t now = sys_now_ns();
-	int timeout = k->retry_ns > now ? (int)((k->retry_ns - now) / 1000000) + 1 : -1, r;
+	uint64_t now = sys_now_ns(), rest = rest_until(k);
+	int timeout = rest > now ? (int)((rest - now) / 1000000) + 1 : -1, r;
 
 	if (!p)
 		return err_oom(e);

@@ -18,7 +18,8 @@ struct keeper {
 	int ready_fd;	 /* gets one struct err when all wait or the first create failed; -EBADF */
 	struct err last; /* of the latest create that failed */
 	unsigned int failures;
-	uint64_t retry_ns; /* no create before that moment */
+	uint64_t retry_ns; /* no create before that moment: the last ones failed */
+	uint64_t calm_ns;  /* nor before this one, unless few are left: a start goes first */
 };
 
 /* One connection. */

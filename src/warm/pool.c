@@ -26,6 +26,11 @@ size_t pool_lacks(const struct pool *p)
 	return p->closing || have >= p->want || p->count >= POOL_MAX_MEMBERS ? 0 : p->want - have;
 }
 
+bool pool_is_low(const struct pool *p)
+{
+	return pool_count(p, MEMBER_READY) * 2 < p->want;
+}
+
 struct member *pool_add(struct pool *p)
 {
 	struct member *m;

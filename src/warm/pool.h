@@ -40,6 +40,9 @@ void pool_done(struct pool *p);
 /** pool_lacks - how many more should be made now */
 size_t pool_lacks(const struct pool *p);
 
+/** pool_is_low - are less than half of those that are wanted left? */
+bool pool_is_low(const struct pool *p);
+
 /** pool_add - a member in MAKING; Return: valid until the next pool_add or pool_sweep; NULL: no memory */
 struct member *pool_add(struct pool *p);
 
