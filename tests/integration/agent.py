@@ -33,6 +33,8 @@ def broker_probe():
 
 
 class Agent:
+    around = ()  # a command that executes it
+
     def __init__(self, cay, policies, *options):
         self.cay, self.options = cay, options
         self.dir = cay.dir / "policies"
@@ -54,7 +56,7 @@ class Agent:
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [CAY, "agent", "--policy-dir", str(self.dir), "--listen", self.sock, "--audit", str(self.audit),
+                [*map(str, self.around), CAY, "agent", "--policy-dir", str(self.dir), "--listen", self.sock, "--audit", str(self.audit),
                  *self.options], stdin=subprocess.DEVNULL, stderr=log)
         wait_for(lambda: self.process.poll() is not None or self.answers(), "the agent")
         assert self.process.poll() is None, self.log.read_text()

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""contrib/systemd/cay-agent.service: what it takes away from the agent, the agent does not need."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import confine
+import harness
+from agent import BASE, Agent, User, ask, rootless_bundle
+from harness import CAY, HERE, need
+
+TEMPLATE = HERE.parents[1] / "contrib/systemd/cay-agent.service.in"
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
+POLICY = "default deny\n" + BASE + """allow mount tmpfs on /mnt/** size<=1M
+allow mount bind from /tmp/** on /mnt/**
+allow mknod c 1:3
+allow socket inet icmp
+allow socket inet udp
+allow socket inet raw icmp
+allow connect udp 127.0.0.1:*
+allow sched fifo priority<=10
+allow sched cpus 0
+"""
+
+
+@pytest.fixture
+def unit(tmp_path):
+    path = tmp_path / "cay-agent.service"
+    path.write_text(TEMPLATE.read_text().replace("@BINDIR@", str(pathlib.Path(CAY).parent)))
+    return path
+
+
+class Service(Agent):
+    """As the unit would start it."""
+
+    def __init__(self, cay, policies, unit):
+        self.around = ("unshare", "-m", "-n", "-i", "-u", "--propagation", "slave", sys.executable, HERE / "confine.py",
+                       unit, cay.dir)
+        super().__init__(cay, policies)
+
+
+def test_systemd_understands_the_unit(unit):
+    need("systemd-analyze")
+    shutil.which("man") or unit.write_text(unit.read_text().replace("Documentation=man:cay-agent(1)\n", ""))
+    r = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60)
+    said = [ln for ln in r.stderr.splitlines() if "cay-agent" in ln]
+    assert not [ln for ln in said if "man " not in ln], r
+
+
+def test_nothing_is_set_that_would_hold_for_containers_too(unit):
+    s = confine.settings(unit)
+    for name in ("PrivateDevices", "DeviceAllow", "DevicePolicy", "ProtectClock", "IPAddressDeny", "IPAddressAllow",
+                 "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "RestrictFileSystems", "ProtectProc"):
+        assert name not in s, name
+
+
+def test_the_agent_does_all_its_work_inside_the_unit(cay, unit):
+    need("setpriv", "unshare", "systemd-analyze")
+    user = User(cay)
+    with Service(cay, {"a": POLICY}, unit) as agent:
+        status = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()
+        assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
+        b = ask(rootless_bundle(cay, uid=user.uid), agent.sock, "a")
+        (b.rootfs / "mnt/x").mkdir()
+        (b.rootfs / "mnt/y").mkdir()
+        a = user.start(b.args("sleep", "1000"))
+        r = user.sh(a, "ask mount t /mnt/x tmpfs 0 size=64k; echo hello >/mnt/x/f; mkdir /tmp/d; echo seen >/tmp/d/f; "
+                       "ask mount /tmp/d /mnt/y '' 4096 ''; cat /mnt/x/f /mnt/y/f; ask mount t /etc tmpfs 0 ''; umount /mnt/y; "
+                       "ask mknod /tmp/null c 1 3; echo lost >/tmp/null; ask mknod /tmp/sda b 8 0; "
+                       "ask socket 2 2 1; ask socket 2 3 1; ask socket 17 3 768; ask affinity 0; ask affinity 1")
+        assert r.lines == ["ok", "ok", "hello", "seen", "EPERM", "ok", "EPERM", "ok", "ok", "EPERM", "ok", "EPERM"], (r, agent.records())
+        if subprocess.run(["chrt", "-f", "5", "true"], capture_output=True).returncode == 0:
+            assert user.sh(a, "ask sched 1 5; ask sched 1 50").lines == ["ok", "1 5", "EPERM", "0 0"]
+        agent.write("a", "default deny\n")
+        agent.ok("reload")
+        assert user.sh(a, "ask mknod /tmp/other c 1 3").lines == ["EPERM"]
+        assert 'cay_agent_calls_total{call="mount",verdict="allow"} 2' in agent.ok("metrics")
+        user.delete(a)
