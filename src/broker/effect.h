@@ -87,3 +87,13 @@ int place_open_parent(const struct target *t, int dirfd, const char *path, const
  * Return: 0; -EPERM when it has none, or none that is sure.
  */
 int place_name(int proc, int fd, char *ret, size_t size);
+
+/** place_mount_id - what a mount is remembered by; 0: can't be told. Sets @ret_is_root on success */
+uint64_t place_mount_id(int fd, bool *ret_is_root);
+
+/**
+ * place_mount - move a detached mount onto an object, if the call still waits, and remember it
+ *
+ * Return: 0; -ENOSPC when the container has too many; -ESRCH; -errno.
+ */
+int place_mount(struct helper *h, const struct call *c, int mount, int target);

@@ -7,11 +7,8 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <linux/stat.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 /*
  * mount(2) and umount2(2). The target is resolved once; what is mounted is built detached and moved
@@ -23,10 +20,6 @@ enum {
 	OPTIONS_MAX = 64,
 	INODE_BYTES = 4096, /* of a tmpfs with a cap: one inode for so many bytes of it */
 };
-
-#ifndef STATX_MNT_ID_UNIQUE
-#define STATX_MNT_ID_UNIQUE 0x00004000U
-#endif
 
 struct wanted {
 	const char *type, *source;
@@ -191,36 +184,6 @@ static int make_bind(int source, const struct wanted *w)
 	return r;
 }
 
-static uint64_t mount_id(int fd, bool *ret_is_root)
-{
-	struct statx s = { 0 };
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &s) < 0 ||
-	    !(s.stx_mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE)))
-		return 0;
-	*ret_is_root = s.stx_attributes & STATX_ATTR_MOUNT_ROOT;
-	return s.stx_mnt_id;
-}
-
-/* Written down before it is done: what can't be remembered can't be unmounted. */
-static int put(struct helper *h, const struct call *c, int mount, int target)
-{
-	bool root = false;
-	const uint64_t id = mount_id(mount, &root);
-	int r;
-
-	if (!id)
-		return -EPERM;
-	if (!shared_add_mount(h->ledger, id))
-		return -ENOSPC;
-	r = call_alive(h, c) ? sys_move_mount(mount, "", target, "",
-					      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
-			     : -ESRCH;
-	if (r < 0)
-		(void)shared_drop_mount(h->ledger, id);
-	return r;
-}
-
 /* ---- mount ------------------------------------------------------------------------------------ */
 
 static int rule(struct helper *h, struct call *c, struct wanted *w, int source, int target,
@@ -268,7 +231,7 @@ static int perform(struct helper *h, struct call *c, const struct target *t, str
 		mount = make_fs(w);
 	else
 		mount = -EPERM;
-	return mount < 0 ? mount : put(h, c, mount, target);
+	return mount < 0 ? mount : place_mount(h, c, mount, target);
 }
 
 static void act_mount(struct helper *h, struct call *c, struct outcome *o)
@@ -343,7 +306,7 @@ static int unmount(struct helper *h, struct call *c, const struct target *t, str
 	if (r < 0)
 		return r;
 	o->words = target_name;
-	id = mount_id(target, &root);
+	id = place_mount_id(target, &root);
 	if (!root)
 		return -EINVAL;
 	if (!shared_has_mount(h->ledger, id))

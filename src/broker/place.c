@@ -6,6 +6,11 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U
+#endif
 
 /*
  * We stand where the thread stands, with its root and its rights, so the kernel resolves a name
@@ -77,4 +82,34 @@ int place_name(int proc, int fd, char *ret, size_t size)
 	    (n >= (ssize_t)sizeof(gone) - 1 && str_eq(ret + n - (ssize_t)sizeof(gone) + 1, gone)))
 		return -EPERM;
 	return 0;
+}
+
+uint64_t place_mount_id(int fd, bool *ret_is_root)
+{
+	struct statx s = { 0 };
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_MNT_ID_UNIQUE, &s) < 0 ||
+	    !(s.stx_mask & (STATX_MNT_ID | STATX_MNT_ID_UNIQUE)))
+		return 0;
+	*ret_is_root = s.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+	return s.stx_mnt_id;
+}
+
+/* Written down before it is done: what can't be remembered can't be unmounted. */
+int place_mount(struct helper *h, const struct call *c, int mount, int target)
+{
+	bool root = false;
+	const uint64_t id = place_mount_id(mount, &root);
+	int r;
+
+	if (!id)
+		return -EPERM;
+	if (!shared_add_mount(h->ledger, id))
+		return -ENOSPC;
+	r = call_alive(h, c) ? sys_move_mount(mount, "", target, "",
+					      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+			     : -ESRCH;
+	if (r < 0)
+		(void)shared_drop_mount(h->ledger, id);
+	return r;
 }

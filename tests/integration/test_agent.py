@@ -178,6 +178,7 @@ def test_a_device_node_works_and_that_of_a_disk_is_refused(cay, user):
         left = [p for p in (cay.dir / "bundle/rootfs").rglob("*") if p.is_char_device() or p.is_block_device()]
         assert left == []
         assert os.listdir(agent.sock + ".dev") == []
+        assert user.sh(a, "rm /tmp/null 2>/dev/null; ask umount /tmp/null 0; rm /tmp/null; ls /tmp").lines == ["ok", "pipe", "zero"]
         user.delete(a)
 
 
