@@ -93,10 +93,11 @@ static int take_from(pid_t pid)
 	return n;
 }
 
-/* snoop N: mount proc so often, while a child looks for strangers; mounts, strangers, what was taken */
+/* snoop N: mount proc so often, while a child looks for strangers; mounts, strangers, what was taken
+   of them, and of an ordinary process */
 static int do_snoop(char **a)
 {
-	int n = atoi(a[0]), mounts = 0, pipefd[2], all[2] = { 0 };
+	int n = atoi(a[0]), mounts = 0, pipefd[2], all[3] = { 0 };
 	pid_t child;
 
 	if (pipe(pipefd) < 0)
@@ -117,6 +118,7 @@ static int do_snoop(char **a)
 			}
 		all[0] = seen;
 		all[1] = taken;
+		all[2] = take_from(getppid());
 		_exit(write(pipefd[1], all, sizeof(all)) < 0);
 	}
 	for (int i = 0; i < n; i++) {
@@ -128,7 +130,7 @@ static int do_snoop(char **a)
 	(void)!write(pipefd[1], "x", 1);
 	waitpid(child, NULL, 0);
 	(void)!read(pipefd[0], all, sizeof(all));
-	printf("%d %d %d\n", mounts, all[0], all[1]);
+	printf("%d %d %d %d\n", mounts, all[0], all[1], all[2]);
 	return 0;
 }
 
