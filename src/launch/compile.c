@@ -43,6 +43,8 @@ static void credentials(struct compiler *c)
 		.userns = oci_namespace(c->s, OCI_NS_USER) != NULL,
 		.setgroups_denied = fresh ? !c->h->admin && ns_maps_only_self(c->s, c->h)
 					  : c->h->setgroups_denied,
+		/* That of a container which maps nobody but its user denies it. */
+		.setgroups_unsure = !fresh && !c->h->admin && oci_namespace(c->s, OCI_NS_USER),
 		.keep_groups = c->s->ext.keep_groups,
 		.make_cwd = true,
 		.extra_env = c->o->extra_env,

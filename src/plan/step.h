@@ -267,6 +267,7 @@ struct step {
 		} hook;
 		struct {
 			struct ref gids; /* BLOB of uint32_t */
+			uint32_t may_deny; /* none are wanted: where they can't be given up they stay */
 		} groups;
 		struct {
 			uint32_t uid, gid;

@@ -303,6 +303,31 @@ def test_an_ordinary_user_lives_through_the_whole_cycle(cay, bundle, rootless):
     assert rootless.run([*do, "list", "-q"]).out == ""
 
 
+def test_an_ordinary_user_joins_the_namespaces_of_another_container(cay, bundle, rootless):
+    """The one that is joined maps only its user, so nobody in it may give groups up."""
+    rootless.spec(cay.program, bundle)
+    bundle.args("sleep", "1000").write()
+    id = cay.id()
+    do = [rootless.program(cay.program)]
+    with open(os.devnull, "r+b") as null:
+        assert subprocess.run(["runuser", "-u", USER, "--", "env", f"XDG_RUNTIME_DIR={rootless.xdg}", *do, "run", "-d",
+                               "-b", bundle.path, id], stdin=null, stdout=null, timeout=TIMEOUT).returncode == 0
+    pid = json.loads(rootless.run([*do, "state", id]).out)["pid"]
+    for n in bundle.linux["namespaces"]:
+        if n["type"] in ("user", "ipc", "uts", "network"):
+            n["path"] = f"/proc/{pid}/ns/{n['type']}"
+    for k in ("uidMappings", "gidMappings"):
+        bundle.linux.pop(k)
+    bundle.args("sh", "-c", "id -u; for n in user uts; do readlink /proc/self/ns/$n; done")
+    r = rootless.container(cay.program, bundle, cay.id())
+    assert r.rc == 0, r
+    assert r.lines == ["0", *(os.readlink(f"/proc/{pid}/ns/{n}") for n in ("user", "uts"))]
+    bundle.process["user"]["additionalGids"] = [0]
+    r = rootless.container(cay.program, bundle, cay.id())
+    assert "process.user.additionalGids: setgroups: operation not permitted" in cay.error_line(r)
+    assert rootless.run([*do, "delete", "--force", id]).rc == 0
+
+
 def test_ids_that_are_not_the_users_are_refused(cay, bundle, rootless, user):
     rootless.spec(cay.program, bundle)
     for k in ("uidMappings", "gidMappings"):

@@ -14,6 +14,7 @@
 struct cred_context {
 	bool userns;	       /* runs in a user namespace other than ours */
 	bool setgroups_denied; /* there setgroups(2) is not to be had */
+	bool setgroups_unsure; /* there it may not be; an ordinary user's own groups may then stay */
 	bool keep_groups;      /* the caller's additional groups stay, none are set */
 	bool make_cwd;	       /* create: a missing working directory is made */
 	bool partial; /* start: what the process object doesn't give stays as it was created */

@@ -265,6 +265,8 @@ int cred_plan_enter(const struct oci_process *pr, const struct host_facts *h,
 			 &(struct step){
 				 .kind = STEP_GROUPS,
 				 .phase = PHASE_ENTER,
+				 .u.groups.may_deny = c->setgroups_unsure &&
+						      !pr->user.additional_gids_count,
 				 .u.groups.gids = plan_blob(
 					 p, PHASE_ENTER,
 					 pr->user.additional_gids_count ? pr->user.additional_gids
