@@ -2,6 +2,7 @@
 #include "broker/agent.h"
 
 #include "base/parse.h"
+#include "policy/policy_text.h"
 #include "sys/syscalls.h"
 
 #include <dirent.h>
@@ -80,6 +81,8 @@ static int load_file(int dir, const char *name, uid_t uid, struct policy_set *se
 	if (r < 0)
 		return err_sys(e, r, "\"%s\"", name);
 	r = policy_parse(text.data ? text.data : "", text.len, name, &p, e);
+	if (r == 0)
+		r = policy_check_carried(p, name, e);
 	if (r == 0)
 		r = add(set, uid, plain, p, e);
 	if (r == 0)

@@ -1,7 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/policy_text.h"
+#include "policy/policy_private.h"
 
-/* Who holds a program to a line. */
+#include "base/parse.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+/* Who holds a program to a line: docs/access-control.md has what the broker can do. */
+
+static const char *of_mount(const struct rule *r)
+{
+	static const char *const known[] = { "tmpfs", "proc", "overlay", "bind" };
+	const struct pattern *type = &r->field[MOUNT_FSTYPE];
+	bool found = type->match == MATCH_ANY;
+
+	if (r->all)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		found = found || str_eq(type->text, known[i]);
+	if (!found)
+		return "the broker mounts tmpfs, proc, overlay and bind alone";
+	if (r->shift)
+		return "the broker shifts no owners";
+	return r->listed & ~(unsigned long)MS_REC
+		       ? "of the flags in options the broker knows rec alone"
+		       : NULL;
+}
+
+/* What an allow rule promises. To refuse is never more than the broker can. */
+static const char *of_promise(const struct rule *r)
+{
+	if (r->kind == POLICY_MOUNT)
+		return of_mount(r);
+	if (r->kind == POLICY_SOCKET && r->field[SOCKET_FAMILY].match == MATCH_RANGE &&
+	    r->field[SOCKET_FAMILY].low == AF_PACKET)
+		return "the broker lends no packet sockets";
+	if (r->kind == POLICY_SYSCALL)
+		return "what the broker lends is allowed by its own kind, not by its name";
+	return NULL;
+}
 
 static const char *of_kind(enum policy_kind kind)
 {
@@ -29,12 +66,16 @@ static const char *of_kind(enum policy_kind kind)
 
 const char *policy_gap(const struct policy_line *l)
 {
+	const char *gap;
+
 	switch (l->verb) {
 	case POLICY_DEFAULT:
 		return NULL;
 	case POLICY_LIMIT:
 		return "limits are those of the container: linux.resources of its config.json";
 	case POLICY_ALLOW:
+		gap = of_kind(l->kind);
+		return gap ? gap : of_promise(l->rule);
 	case POLICY_DENY:
 	case POLICY_LOG:
 		return of_kind(l->kind);

@@ -241,9 +241,10 @@ static int finish(struct parser *ps)
 		memcpy(p->rules, ps->rules.data, ps->rules.len);
 	if (ps->lines.len > 0)
 		memcpy(p->lines, ps->lines.data, ps->lines.len);
-	for (size_t i = 0; i < p->nrules; i++) {
+	for (size_t i = p->nrules; i-- > 0;) {
 		n[p->rules[i].kind][p->rules[i].verb]++;
 		p->lines[p->rules[i].line].kind = p->rules[i].kind;
+		p->lines[p->rules[i].line].rule = &p->rules[i];
 	}
 	for (int k = 0; k < POLICY_KINDS; k++)
 		for (int v = 0; v < POLICY_VERBS; v++) {

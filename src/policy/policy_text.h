@@ -28,7 +28,8 @@ struct policy_line {
 	unsigned int number;
 	const char *text; /* as written, without the blanks around it */
 	enum policy_verb verb;
-	enum policy_kind kind; /* ALLOW DENY LOG */
+	enum policy_kind kind;	 /* ALLOW DENY LOG */
+	const struct rule *rule; /* its first; for policy/ alone */
 };
 
 struct policy_fault {

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from agent import Agent
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -105,3 +107,14 @@ def test_json_says_the_same(policy):
 def test_an_unknown_command_is_named(policy):
     r = policy("", "chekc", "FILE")
     assert r.returncode == 1 and "must be check or explain" in r.stderr
+
+
+def test_an_agent_takes_no_policy_with_a_line_that_nobody_carries(cay):
+    with Agent(cay, {"a": "default deny\nallow mount tmpfs on /mnt/**\n"}) as agent:
+        for text, why in (("allow mount tmpfs on /m\nallow read /usr/**\n", "2: "), ("limit pids 5\n", "1: "),
+                          ("allow mount ext4 from /dev/loop0 on /m\n", "1: "), ("allow syscall @default\n", "1: ")):
+            agent.write("a", text)
+            r = agent("reload")
+            assert r.rc == 1 and f"a.policy:{why}" in r.err, r
+        agent.write("a", "deny syscall @mount\nlog mount **\n")
+        agent.ok("reload")

@@ -369,6 +369,18 @@ static void a_line_that_nobody_carries_is_an_error(void **state)
 		{ "log exec **\n", "f:1: \"log exec **\": no enforcer" },
 		{ "deny write /a\n", "f:1: \"deny write /a\": no enforcer" },
 		{ "allow chown **\n", "f:1: \"allow chown **\": no enforcer" },
+		{ "allow mount bind from /srv/** on /mnt/** options rec\nallow mount * from ** on /m\n",
+		  NULL },
+		{ "deny mount ext4 from ** on **\ndeny socket packet\nlog syscall bpf\n", NULL },
+		{ "allow mount ext4 from /dev/loop0 on /m\n",
+		  "f:1: \"allow mount ext4 from /dev/loop0 on /m\": the broker mounts" },
+		{ "allow mount tmpfs on /m shift\n",
+		  "f:1: \"allow mount tmpfs on /m shift\": the broker shifts" },
+		{ "allow mount tmpfs on /m options remount\n",
+		  "f:1: \"allow mount tmpfs on /m options remount\": of the flags" },
+		{ "allow socket packet raw\n",
+		  "f:1: \"allow socket packet raw\": the broker lends no" },
+		{ "allow syscall bpf\n", "f:1: \"allow syscall bpf\": what the broker" },
 		{ "limit pids 5\n", "f:1: \"limit pids 5\": limits are those" },
 	};
 
