@@ -3,11 +3,12 @@
 import ctypes
 import json
 import os
+import shlex
 import threading
 
 import pytest
 
-from harness import cay_only, parse_status, rt_runtime, wait_for
+from harness import cay_only, parse_status, rt_runtime, run, wait_for
 
 RLIMIT = "RLIMIT_NOFILE"
 
@@ -221,3 +222,39 @@ def test_without_a_container_it_says_what_start_says(cay, fast, tmp_path):
     (tmp_path / "f").write_text("{}")
     r = cay("start", "--fast", tmp_path / "f", "nobody")
     assert r.rc == 1 and "container does not exist" in r.err
+
+
+# All that is no kernel interface and not the place of --root can't be written from here on.
+FLASH = r"""
+awk '{for (i = 1; i <= NF; i++) if ($i == "-") {print $(i + 1), $5; break}}' /proc/self/mountinfo |
+while read -r type at; do
+    case "$type $at" in
+    proc\ *|sysfs\ *|cgroup*|devpts\ *|devtmpfs\ *|mqueue\ *|*\ /dev|*\ /dev/shm) ;;
+    *) mount -o remount,bind,ro "$at" 2>/dev/null ;;
+    esac
+done
+touch "$1" 2>/dev/null && exit 90
+exec sh -e -c "$2"
+"""
+
+
+def test_a_warm_start_writes_nothing_outside_of_tmpfs(cay, bundle):
+    """An embedded board boots from flash: only the state, on tmpfs, is written, by a create, a start and a pool alike."""
+    cay_only("start --fast")
+    job = cay.dir / "job.json"
+    job.write_text(json.dumps({"args": ["sh", "-c", "echo island; ! touch /x"]}))
+    bundle.config["root"]["readonly"] = True
+    bundle.args("sleep", "1000").write()
+    one, cay_ = cay.id(), shlex.join(cay.argv())
+    script = f"""
+        {cay_} create -b {bundle.path} {one} >/dev/null
+        {cay_} start --fast {job} {one}
+        {cay_} warm up -n 1 -b {bundle.path} --name {cay.token} >/dev/null
+        {cay_} warm take -p {job} {cay.token}
+        {cay_} warm down {cay.token}
+        {cay_} delete --force {one}
+    """
+    before = sorted(bundle.rootfs.rglob("*"))
+    r = run(["unshare", "-m", "--propagation", "private", "sh", "-c", FLASH, "sh", bundle.rootfs / "x", script])
+    assert (r.rc, r.out.split()) == (0, ["island"]), r
+    assert sorted(bundle.rootfs.rglob("*")) == before
