@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/policy_private.h"
+#include "policy/parser_private.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

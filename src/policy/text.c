@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/policy_private.h"
+#include "policy/parser_private.h"
 
 #include "base/json_scan.h"
 #include "base/text.h"
@@ -11,28 +11,34 @@
 
 /* Lines, words and escapes. */
 
-int fault_code(struct parser *ps, int code, unsigned int column, const char *fmt, ...)
+static int record(struct parser *ps, int code, unsigned int column, const char *fmt, va_list ap)
 {
 	struct policy_fault f = { .line = ps->number, .column = column, .code = code };
+
+	(void)vsnprintf(f.msg, sizeof(f.msg), fmt, ap);
+	return buf_add(ps->faults, &f, sizeof(f)) ? code : -ENOMEM;
+}
+
+int fault_code(struct parser *ps, int code, unsigned int column, const char *fmt, ...)
+{
 	va_list ap;
+	int r;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(f.msg, sizeof(f.msg), fmt, ap);
+	r = record(ps, code, column, fmt, ap);
 	va_end(ap);
-	return buf_add(ps->faults, &f, sizeof(f)) ? code : -ENOMEM;
+	return r;
 }
 
 int fault(struct parser *ps, size_t offset, const char *fmt, ...)
 {
-	struct policy_fault f = { .line = ps->number,
-				  .column = ps->column + (unsigned int)offset,
-				  .code = -EINVAL };
 	va_list ap;
+	int r;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(f.msg, sizeof(f.msg), fmt, ap);
+	r = record(ps, -EINVAL, ps->column + (unsigned int)offset, fmt, ap);
 	va_end(ap);
-	return buf_add(ps->faults, &f, sizeof(f)) ? -EINVAL : -ENOMEM;
+	return r;
 }
 
 int text_check(struct parser *ps)
