@@ -166,3 +166,18 @@ def test_a_short_run_measures_and_leaves_nothing_behind(tmp_path):
     others = tuple(entry.name for entry in harness.TMP.glob("cay-bench-*"))
     after = [p.name for p in harness.CGROUP_ROOT.rglob("cay-bench-*") if p.is_dir() and p not in before]
     assert [name for name in after if not (others and name.startswith(others))] == []
+
+
+def test_peers_can_bind_the_null_device_they_are_given(tmp_path):
+    """A node without a name can't be bound any further, and every runtime binds it over what it masks."""
+    harness.need_root()
+    target = tmp_path / "null"
+    target.touch()
+    code = ("import subprocess, world; world._own_null(); "
+            f"subprocess.run(['mount', '--bind', '/dev/null', {str(target)!r}], check=True)")
+    r = harness.run(["unshare", "-m", "--propagation", "private", "/usr/bin/python3", "-c", code], cwd=BENCH)
+    assert r.rc == 0, r
+
+
+def test_a_table_that_nobody_can_fill_is_empty(tmp_path):
+    assert measure.hyperfine(None, {}) == {}
