@@ -15,6 +15,7 @@ enum {
 	AGENT_CONNECTIONS = 4096,
 	AGENT_CONNECTIONS_USER = 256, /* of one user other than root; the oldest goes */
 	AGENT_HELPERS = 256,
+	AGENT_HELPERS_USER = 64, /* of the containers of one user other than root */
 	AGENT_NAME_MAX = 64,
 	AGENT_STATE_MAX = 64 << 10, /* bytes of container process state */
 };

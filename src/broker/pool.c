@@ -16,6 +16,8 @@ enum {
 	PAGE = 4096,
 	STUCK_MS = 50, /* a helper at one call for so long gets company */
 	FIRST_FD = 3,
+	LAST_WAITS = 100,
+	LAST_WAIT_US = 2000,
 	EVENT_BYTES = sizeof(struct event) + EVENT_TEXT_MAX,
 };
 
@@ -26,13 +28,18 @@ static struct shared *page_of(const struct agent *a, uint32_t slot)
 
 /* ---- refusing for those who can't any more ---------------------------------------------------- */
 
-static void refuse_pending(const struct container *c, struct pending *p)
+static void refuse(const struct container *c, const struct pending *p)
 {
 	struct seccomp_notif_resp resp = { .id = atomic_load(&p->id), .error = -EPERM };
 
+	(void)ioctl(c->watch.fd, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+}
+
+static void refuse_pending(const struct container *c, struct pending *p)
+{
 	if (!atomic_load(&p->since_ns))
 		return;
-	(void)ioctl(c->watch.fd, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+	refuse(c, p);
 	pending_end(p);
 }
 
@@ -160,12 +167,23 @@ static void set_watch(struct agent *a, struct container *c)
 		agent_rewatch(a, &c->watch, served(c) || c->waiting ? 0 : EPOLLIN);
 }
 
+/* One user's containers don't take the helpers of others, whatever he lets them wait for. */
+static bool may_have_more(const struct agent *a, uid_t owner)
+{
+	size_t n = 0;
+
+	for (const struct container *c = a->containers; c && owner != 0; c = c->next)
+		for (unsigned int i = 0; c->owner == owner && i < SHARED_HELPERS; i++)
+			n += c->worker[i].pid != 0;
+	return a->helpers_count < AGENT_HELPERS && n < AGENT_HELPERS_USER;
+}
+
 static void start_any(struct agent *a, struct container *c)
 {
 	for (unsigned int i = 0; i < SHARED_HELPERS; i++) {
 		if (c->worker[i].pid)
 			continue;
-		if (a->helpers_count < AGENT_HELPERS)
+		if (may_have_more(a, c->owner))
 			start(a, c, i);
 		else
 			c->waiting = true;
@@ -404,22 +422,35 @@ void pool_reap(struct agent *a)
 
 /* ---- time ----------------------------------------------------------------------------------------- */
 
-/* Return: has it been at one call for long? */
-static bool look_at(const struct agent *a, const struct worker *w, uint64_t now_ns)
+/*
+ * Killed and refused at once: whoever waits for a file system that a guest serves (FUSE) can't even
+ * die until that answers. @pid has not been buried, so the number is still its own.
+ */
+static void end_overdue(const struct container *c, struct pending *p, pid_t pid)
 {
-	const struct desk *d = &page_of(a, w->container->slot)->desk[w->index];
+	(void)kill(pid, SIGKILL);
+	refuse(c, p);
+	atomic_store(&p->deadline_ns, UINT64_MAX);
+}
+
+/* Return: has it been at one call for long? */
+static bool look_at(struct agent *a, struct worker *w, uint64_t now_ns)
+{
+	struct desk *d = &page_of(a, w->container->slot)->desk[w->index];
 	const uint64_t since = atomic_load(&d->own.since_ns);
 
 	for (unsigned int i = 0; i < SHARED_CHILDREN; i++) {
-		const struct pending *p = &d->child[i];
+		struct pending *p = &d->child[i];
 		const pid_t pid = atomic_load(&p->pid);
 
-		/* The helper has not buried it, so the number is still its own. */
 		if (atomic_load(&p->since_ns) && now_ns > atomic_load(&p->deadline_ns) && pid > 0)
-			(void)kill(pid, SIGKILL);
+			end_overdue(w->container, p, pid);
 	}
-	if (since && now_ns > atomic_load(&d->own.deadline_ns))
-		(void)kill(w->pid, SIGKILL);
+	if (since && now_ns > atomic_load(&d->own.deadline_ns)) {
+		end_overdue(w->container, &d->own, w->pid);
+		w->retired = true;
+		set_watch(a, w->container);
+	}
 	return since && now_ns > since + (uint64_t)STUCK_MS * 1000000;
 }
 
@@ -469,6 +500,7 @@ void pool_done(struct agent *a)
 		for (unsigned int i = 0; i < SHARED_HELPERS; i++)
 			if (c->worker[i].pid)
 				(void)kill(c->worker[i].pid, SIGKILL);
-	while (wait(NULL) > 0)
-		;
+	/* Those that can't die yet do nothing any more when they can. */
+	for (int i = 0; i < LAST_WAITS && waitpid(-1, NULL, WNOHANG) >= 0; i++)
+		(void)usleep(LAST_WAIT_US);
 }

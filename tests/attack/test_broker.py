@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks on whoever answers system calls for a container. CAY_AGENT_FULL=1: 100,000 tries of each."""
 import atexit
+import contextlib
+import ctypes
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -130,3 +135,80 @@ def test_what_a_child_of_the_agent_holds_can_not_be_taken(cay, user):
         assert mounts > 0 and seen > 0, out
         assert ordinary > 0, "careless: a process like any other gives its descriptors away"
         assert taken == 0
+
+
+# ---- memory that never comes ---------------------------------------------------------------------------
+
+class Dead:
+    """A file system (FUSE) with one file, which opens and never yields a byte."""
+
+    def __init__(self, at):
+        self.at = at
+        at.mkdir()
+        at.chmod(0o755)
+        self.fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        libc = ctypes.CDLL(None, use_errno=True)
+        options = f"fd={self.fd},rootmode=40000,user_id=0,group_id=0,allow_other"
+        if libc.mount(b"dead", str(at).encode(), b"fuse", 0, options.encode()) < 0:
+            os.close(self.fd)
+            harness.skip("a FUSE file system")
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        def attr(ino):
+            mode = 0o40755 if ino == 1 else 0o100644
+            return struct.pack("<QQQQQQIIIIIIIIII", ino, 4096, 8, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
+        while True:
+            try:
+                data = os.read(self.fd, 1 << 20)
+            except OSError:
+                return
+            _, op, unique, node = struct.unpack_from("<IIQQ", data)
+            if op == 26:  # INIT
+                body = struct.pack("<IIIIHHIIHHIIIIII", 7, 31, 65536, 0, 8, 8, 65536, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+            elif op == 1:  # LOOKUP
+                body = struct.pack("<QQQQII", 2, 0, 3600, 3600, 0, 0) + attr(2)
+            elif op == 3:  # GETATTR
+                body = struct.pack("<QII", 3600, 0, 0) + attr(node)
+            elif op in (14, 27):  # OPEN, OPENDIR
+                body = struct.pack("<QII", 1, 0, 0)
+            elif op in (15, 2, 36, 42):  # READ, FORGET, INTERRUPT, BATCH_FORGET: no answer
+                continue
+            else:
+                body = b""
+            with contextlib.suppress(OSError):
+                os.write(self.fd, struct.pack("<IiQ", 16 + len(body), 0, unique) + body)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *a):
+        # By force, which fails all that waits for it.
+        subprocess.run(["umount", "-f", "-l", str(self.at)], check=True, timeout=TIMEOUT)
+        self.thread.join(5)
+        os.close(self.fd)
+
+
+def test_memory_that_never_comes_holds_up_nobody_but_who_brought_it(cay, user):
+    """Whoever reads a guest's memory may wait for ever: it may be a file whose server is the guest's own."""
+    if not os.path.exists("/dev/fuse"):
+        harness.skip("/dev/fuse")
+    with Dead(cay.dir / "dead") as dead, Agent(cay, {"a": RACES["mount"][0] + "allow mount tmpfs on /mnt/x\n"}) as agent:
+        b = racing(cay, user, agent, ["mount"]).mount("/dead", type="bind", source=str(dead.at), options=["bind"])
+        for d in ("dead", "mnt/x"):
+            (b.rootfs / d).mkdir()
+        a = user.start(b.args("sleep", "1000"))
+        other = user.start(racing(cay, user, agent, ["mount"], "other").args("sleep", "1000"))
+        # In one process, so that both ask through one listener: threads that are stuck, and one that is not.
+        begun = time.monotonic()
+        r = user.exec(a, "ask", "stuck", "/dead/file", "2")
+        assert r.out.split() == ["quick", "ok", "stuck", "EPERM", "stuck", "EPERM"], r
+        took = time.monotonic() - begun
+        assert 3 < took < 15, took
+        assert float(r.err) < 2, "the quick one waited for the others"
+        assert user.sh(other, "mkdir -p /mnt/good; ask mount t /mnt/good tmpfs 0 ''").out == "ok\n"
+        # What comes afterwards is served as before.
+        assert user.exec(a, "ask", "mount", "t", "/mnt/x", "tmpfs", "0", "").out == "ok\n"
+        user.delete(a)
+        user.delete(other)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -131,6 +132,35 @@ static int do_snoop(char **a)
 	waitpid(child, NULL, 0);
 	(void)!read(pipefd[0], all, sizeof(all));
 	printf("%d %d %d %d\n", mounts, all[0], all[1], all[2]);
+	return 0;
+}
+
+/* stuck FILE N: N children whose mount has its target in FILE, and then one that has not */
+static int do_stuck(char **a)
+{
+	int fd = open(a[0], O_RDONLY), n = atoi(a[1]);
+	struct timespec from, to;
+	char *target = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (target == MAP_FAILED)
+		return answer(-1);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (int i = 0; i < n; i++)
+		if (fork() == 0) {
+			long r = mount("t", target, "tmpfs", 0, "");
+
+			printf("stuck %s\n", r < 0 ? strerrorname_np(errno) : "ok");
+			_exit(0);
+		}
+	usleep(100000);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	printf("quick ");
+	answer(mount("t", "/mnt/x", "tmpfs", 0, ""));
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	fprintf(stderr, "%f\n",
+		(double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+	while (wait(NULL) > 0)
+		;
 	return 0;
 }
 
@@ -293,8 +323,8 @@ static const struct {
 	{ "socket", do_socket },     { "connect", do_connect }, { "bind", do_bind },
 	{ "listen", do_listen },     { "unix", do_unix },	{ "sched", do_sched },
 	{ "affinity", do_affinity }, { "mount", do_mount },	{ "umount", do_umount },
-	{ "mknod", do_mknod },	     { "many", do_many },	{ "p99", do_p99 },
-	{ "snoop", do_snoop },	     { "syscall", do_syscall },
+	{ "mknod", do_mknod },	     { "many", do_many },	{ "stuck", do_stuck },
+	{ "p99", do_p99 },	     { "snoop", do_snoop },	{ "syscall", do_syscall },
 };
 
 int main(int argc, char **argv)
