@@ -296,16 +296,15 @@ static int unmount(struct helper *h, struct call *c, const struct target *t, str
 	AUTO_FD int target = place_open(t, AT_FDCWD, c->arg[0].bytes, follow);
 	bool root = false;
 	uint64_t id;
-	int r;
 
 	if (flags & ~(MNT_DETACH | MNT_FORCE | UMOUNT_NOFOLLOW))
 		return -EPERM;
 	if (target < 0)
 		return target;
-	r = place_name(h->proc, target, target_name, sizeof(target_name));
-	if (r < 0)
-		return r;
-	o->words = target_name;
+	/* Nothing is decided by the name, and a device node of ours has lost it. */
+	o->words = place_name(h->proc, target, target_name, sizeof(target_name)) < 0
+			   ? c->arg[0].bytes
+			   : target_name;
 	id = place_mount_id(target, &root);
 	if (!root)
 		return -EINVAL;
