@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above first. */
+#include <cmocka.h>
+#include <linux/audit.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "broker/agent.h"
+#include "broker/decide.h"
+
+/* What an agent decides without looking at anything but its arguments. */
+
+static struct policy *parse(const char *text)
+{
+	struct policy *p = NULL;
+	struct err e = { 0 };
+
+	if (policy_parse(text, strlen(text), "test", &p, &e) < 0)
+		fail_msg("%s", e.msg);
+	return p;
+}
+
+static struct policy_ask socket_ask(int family, int type, int protocol)
+{
+	return (struct policy_ask){
+		.kind = POLICY_SOCKET,
+		.u.socket = { .family = family, .type = type, .protocol = protocol }
+	};
+}
+
+static void only_a_line_lends(void **state)
+{
+	static const struct {
+		const char *policy;
+		bool lends;
+		int error;
+	} rows[] = {
+		{ "default deny\n", false, EPERM },
+		{ "default allow\n", false, 0 },
+		{ "default allow\n", true, EPERM },
+		{ "default deny\nallow socket inet raw icmp\n", true, 0 },
+		{ "default allow\ndeny socket inet raw icmp\n", false, EPERM },
+		{ "default deny\nallow socket inet raw icmp\ndeny syscall socket\n", true, EPERM },
+		{ "default deny\nallow syscall socket\n", false, EPERM },
+	};
+	const struct policy_ask ask = socket_ask(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	struct ruling r;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_POLICY struct policy *p = parse(rows[i].policy);
+
+		decide(p, "socket", &ask, rows[i].lends, &r);
+		if (r.error != rows[i].error)
+			fail_msg("row %zu: %d", i, r.error);
+	}
+	decide(NULL, "socket", &ask, false, &r);
+	assert_int_equal(r.error, EPERM);
+}
+
+static void sockets_go_their_ways(void **state)
+{
+	static const struct {
+		int family, type, protocol;
+		enum socket_way way;
+	} rows[] = {
+		{ AF_INET, SOCK_STREAM, 0, SOCKET_NATIVE },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_UDP, SOCKET_NATIVE },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_ICMP, SOCKET_PING },
+		{ AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6, SOCKET_PING },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_ICMPV6, SOCKET_NATIVE },
+		{ AF_INET, SOCK_RAW, IPPROTO_ICMP, SOCKET_RAW },
+		{ AF_INET6, SOCK_RAW, IPPROTO_RAW, SOCKET_RAW },
+		{ AF_INET, SOCK_PACKET, 0x300, SOCKET_NEVER },
+		{ AF_PACKET, SOCK_RAW, 0x300, SOCKET_NEVER },
+		{ AF_PACKET, SOCK_DGRAM, 0, SOCKET_NEVER },
+		{ AF_UNIX, SOCK_STREAM, 0, SOCKET_NATIVE },
+		{ AF_NETLINK, SOCK_RAW, 0, SOCKET_NATIVE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (decide_socket(rows[i].family, rows[i].type, rows[i].protocol) != rows[i].way)
+			fail_msg("row %zu", i);
+}
+
+static void a_line_that_is_about_all_types_lends_none(void **state)
+{
+	static const struct {
+		const char *policy;
+		int type;
+		enum socket_way way;
+		bool names;
+	} rows[] = {
+		{ "default deny\nallow socket inet\n", SOCK_RAW, SOCKET_RAW, false },
+		{ "default deny\nallow socket inet raw\n", SOCK_RAW, SOCKET_RAW, true },
+		{ "default deny\nallow socket inet raw icmp\n", SOCK_RAW, SOCKET_RAW, true },
+		{ "default allow\n", SOCK_RAW, SOCKET_RAW, false },
+		{ "default deny\nallow socket inet dgram\n", SOCK_DGRAM, SOCKET_PING, false },
+		{ "default deny\nallow socket inet dgram icmp\n", SOCK_DGRAM, SOCKET_PING, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_POLICY struct policy *p = parse(rows[i].policy);
+		struct policy_ask ask = socket_ask(AF_INET, rows[i].type, IPPROTO_ICMP);
+		struct policy_verdict v;
+
+		policy_decide(p, &ask, &v);
+		if (decide_names_socket(p, &ask, rows[i].way, &v) != rows[i].names)
+			fail_msg("row %zu", i);
+	}
+}
+
+static void addresses_have_to_be_whole(void **state)
+{
+	const struct socket_facts tcp = { AF_INET, SOCK_STREAM, IPPROTO_TCP };
+	const struct socket_facts tcp6 = { AF_INET6, SOCK_STREAM, IPPROTO_TCP };
+	const struct socket_facts sctp = { AF_INET, SOCK_STREAM, IPPROTO_SCTP };
+	int type;
+
+	(void)state;
+	assert_true(decide_address(&tcp, AF_INET, 16, &type));
+	assert_int_equal(type, SOCK_STREAM);
+	assert_false(decide_address(&tcp, AF_INET, 15, &type));
+	assert_false(decide_address(&tcp, AF_INET6, 28, &type));
+	assert_true(decide_address(&tcp6, AF_INET6, 28, &type));
+	assert_true(decide_address(&tcp6, AF_INET6, 24, &type));
+	assert_false(decide_address(&tcp6, AF_INET6, 23, &type));
+	assert_false(decide_address(&tcp, AF_UNSPEC, 16, &type));
+	/* Rules have no word for it, so none but a wildcard matches. */
+	assert_true(decide_address(&sctp, AF_INET, 16, &type));
+	assert_int_equal(type, 0);
+}
+
+static void flags_of_mount_are_a_list(void **state)
+{
+	(void)state;
+	assert_true(decide_mount_flags(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC));
+	assert_true(decide_mount_flags(MS_BIND | MS_REC | MS_RDONLY));
+	assert_false(decide_mount_flags(MS_REC));
+	for (size_t i = 0; i < 4; i++)
+		assert_false(decide_mount_flags((
+			(const unsigned long[]){ MS_REMOUNT, MS_MOVE, MS_SHARED, MS_PRIVATE })[i]));
+	assert_false(decide_mount_flags(1UL << 40));
+}
+
+static void what_is_never_lent_is_not(void **state)
+{
+	(void)state;
+	assert_true(decide_sched(SCHED_FIFO));
+	assert_false(decide_sched(6)); /* SCHED_DEADLINE */
+	assert_true(decide_device_is_free(S_IFIFO, 8, 0));
+	assert_true(decide_device_is_free(S_IFCHR, 0, 0));
+	assert_false(decide_device_is_free(S_IFCHR, 1, 3));
+	assert_false(decide_device_is_free(S_IFBLK, 0, 0));
+	assert_false(decide_device_is_free(S_IFDIR, 0, 0));
+}
+
+static void calls_of_another_architecture_are_none(void **state)
+{
+	(void)state;
+	assert_string_equal(call_find(AUDIT_ARCH_X86_64, SYS_mount)->name, "mount");
+	assert_null(call_find(AUDIT_ARCH_I386, SYS_mount));
+	assert_null(call_find(AUDIT_ARCH_X86_64, 0x40000000 | SYS_mount));
+	assert_null(call_find(AUDIT_ARCH_X86_64, SYS_read));
+	for (const struct call_kind *k = call_table; k->name; k++)
+		assert_true((k->class == CALL_ABSENT) == (k->handle == NULL));
+}
+
+/* ---- copying: from our own memory, which is a guest's as good as any ------------------------------- */
+
+static struct call *begin(struct call *c, const char *name, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+	struct seccomp_notif n = { .pid = (uint32_t)getpid(), .data.args = { a0, a1, a2 } };
+
+	for (const struct call_kind *k = call_table; k->name; k++)
+		if (strcmp(k->name, name) == 0)
+			call_begin(c, &n, k);
+	return c;
+}
+
+static void copies_end_where_memory_ends(void **state)
+{
+	static struct call c;
+	char *two = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t at = (uintptr_t)two;
+
+	(void)state;
+	assert_true(two != MAP_FAILED && munmap(two + 4096, 4096) == 0);
+	memset(two, 'x', 4096);
+	/* No end before the end of the memory. */
+	assert_int_equal(call_copy(begin(&c, "umount2", at + 4090, 0, 0)), -EFAULT);
+	two[4095] = '\0';
+	assert_int_equal(call_copy(begin(&c, "umount2", at + 4090, 0, 0)), 0);
+	assert_string_equal(c.arg[0].bytes, "xxxxx");
+	assert_int_equal(call_copy(begin(&c, "umount2", at, 0, 0)), 0);
+	assert_int_equal(c.arg[0].len, 4095);
+	assert_int_equal(call_copy(begin(&c, "umount2", at + 4096, 0, 0)), -EFAULT);
+	assert_int_equal(call_copy(begin(&c, "umount2", 0, 0, 0)), -EFAULT);
+	assert_int_equal(munmap(two, 4096), 0);
+}
+
+static void lengths_are_bounded(void **state)
+{
+	static struct call c;
+	static char bytes[8192];
+	uint64_t at = (uintptr_t)bytes;
+
+	(void)state;
+	memset(bytes, 'x', sizeof(bytes));
+	assert_int_equal(call_copy(begin(&c, "umount2", at, 0, 0)), -ENAMETOOLONG);
+	assert_int_equal(call_copy(begin(&c, "connect", 3, at, 129)), -EINVAL);
+	assert_int_equal(call_copy(begin(&c, "connect", 3, at, 128)), 0);
+	assert_int_equal(c.arg[1].len, 128);
+	assert_int_equal(call_copy(begin(&c, "connect", 3, at, 0xffffffffU)), -EINVAL);
+	assert_int_equal(call_copy(begin(&c, "sched_setaffinity", 0, 4096, at)), -EINVAL);
+	/* sched_attr tells its own size; what is not known has to be zero. */
+	memset(bytes, 0, sizeof(bytes));
+	bytes[0] = 100;
+	assert_int_equal(call_copy(begin(&c, "sched_setattr", 0, at, 0)), 0);
+	bytes[99] = 1;
+	assert_int_equal(call_copy(begin(&c, "sched_setattr", 0, at, 0)), -E2BIG);
+	bytes[0] = 8;
+	assert_int_equal(call_copy(begin(&c, "sched_setattr", 0, at, 0)), -E2BIG);
+}
+
+/* ---- what is shared ----------------------------------------------------------------------------- */
+
+static void mounts_are_remembered_up_to_a_number(void **state)
+{
+	static struct shared s;
+
+	(void)state;
+	for (uint64_t i = 1; i <= SHARED_MOUNTS; i++)
+		assert_true(shared_add_mount(&s, i));
+	assert_false(shared_add_mount(&s, 1000));
+	assert_true(shared_has_mount(&s, 5) && !shared_has_mount(&s, 0));
+	assert_true(shared_drop_mount(&s, 5));
+	assert_false(shared_drop_mount(&s, 5));
+	assert_true(shared_add_mount(&s, 1000));
+}
+
+static void a_rate_lets_a_burst_through_and_then_waits(void **state)
+{
+	static struct shared s;
+	uint64_t now = 1000000000;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(shared_pay(&s, now, 100, 1000), 0);
+	assert_int_equal(shared_pay(&s, now, 100, 1000), 100);
+	assert_int_equal(shared_pay(&s, now + 100, 0, 1000), 0);
+	/* A long quiet time is no credit. */
+	now += 1000000;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(shared_pay(&s, now, 100, 1000), 0);
+	assert_int_equal(shared_pay(&s, now, 100, 1000), 100);
+}
+
+static void names_of_policies_are_plain(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		assert_true(policy_name_ok(((const char *[]){ "a", "_x", "web-1.2", "9" })[i]));
+	for (size_t i = 0; i < 7; i++)
+		assert_false(policy_name_ok(
+			((const char *[]){ "", ".", "..", "../a", "a/b", "-a", "a b" })[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_a_line_lends),
+		cmocka_unit_test(sockets_go_their_ways),
+		cmocka_unit_test(a_line_that_is_about_all_types_lends_none),
+		cmocka_unit_test(addresses_have_to_be_whole),
+		cmocka_unit_test(flags_of_mount_are_a_list),
+		cmocka_unit_test(what_is_never_lent_is_not),
+		cmocka_unit_test(calls_of_another_architecture_are_none),
+		cmocka_unit_test(copies_end_where_memory_ends),
+		cmocka_unit_test(lengths_are_bounded),
+		cmocka_unit_test(mounts_are_remembered_up_to_a_number),
+		cmocka_unit_test(a_rate_lets_a_burst_through_and_then_waits),
+		cmocka_unit_test(names_of_policies_are_plain),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
