@@ -317,8 +317,3 @@ size_t policy_lines(const struct policy *p, const struct policy_line **ret)
 	*ret = p->lines;
 	return p->nlines;
 }
-
-struct policy_limits policy_limits(const struct policy *p)
-{
-	return p->limits;
-}

@@ -87,6 +87,13 @@ struct rule {
 	const unsigned char *cpus; /* bits of POLICY_CPUS; NULL: none granted */
 };
 
+enum policy_limit { POLICY_MEMORY, POLICY_PIDS, POLICY_TIME, POLICY_CPU, POLICY_LIMITS };
+
+/* What `limit` lines say; 0: nothing. */
+struct policy_limits {
+	uint64_t memory_bytes, pids, time_ms, cpu_milli; /* 1000: one CPU */
+};
+
 struct policy {
 	struct arena arena;
 	bool allow;	    /* default */

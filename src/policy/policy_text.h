@@ -17,13 +17,6 @@ enum policy_verb {
 	POLICY_VERBS,
 };
 
-enum policy_limit { POLICY_MEMORY, POLICY_PIDS, POLICY_TIME, POLICY_CPU, POLICY_LIMITS };
-
-/* What `limit` lines say; 0: nothing. */
-struct policy_limits {
-	uint64_t memory_bytes, pids, time_ms, cpu_milli; /* 1000: one CPU */
-};
-
 struct policy_line {
 	unsigned int number;
 	const char *text; /* as written, without the blanks around it */
@@ -61,14 +54,8 @@ const char *policy_gap(const struct policy_line *l);
  */
 int policy_check_carried(const struct policy *p, const char *name, struct err *e);
 
-/** policy_limits - what enforcers of limits shall enforce */
-struct policy_limits policy_limits(const struct policy *p);
-
 /** policy_print - append the policy in canonical form: one pattern a line, all terms written out */
 void policy_print(const struct policy *p, struct buf *out);
-
-/** policy_kind_name - "mount" */
-const char *policy_kind_name(enum policy_kind kind);
 
 /* A question that was read from words, and what its pointers point at. */
 struct policy_question {

@@ -36,6 +36,64 @@ static struct policy *parse(const char *text)
 	return p;
 }
 
+/* Allocations until one fails; 0: none does. Calls of base/ and policy/ come here (--wrap). */
+static size_t fail_at;
+
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fail_at && --fail_at == 0 ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return fail_at && --fail_at == 0 ? NULL : __real_realloc(p, size);
+}
+
+/* How often memory runs out before @text is read. */
+static size_t count_failures(const char *text, size_t len, bool question, int want)
+{
+	size_t n = 0;
+	int r;
+
+	do {
+		struct policy_question q = { 0 };
+		struct policy *p = NULL;
+		struct err e = { 0 };
+
+		fail_at = ++n;
+		r = question ? policy_question(text, &q, &e) : policy_parse(text, len, "f", &p, &e);
+		fail_at = 0;
+		if (r != -ENOMEM && r != want)
+			fail_msg("allocation %zu: %s", n, e.msg);
+		assert_true(r == 0 || !p);
+		policy_free(p);
+		policy_question_done(&q);
+	} while (r == -ENOMEM);
+	return n - 1;
+}
+
+static void no_memory_is_an_error_like_another(void **state)
+{
+	AUTO_BUF struct buf text = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 300; i++)
+		buf_str(&text, "allow mount tmpfs on /mnt/** size<=1M options a=/b/**,c\n"
+			       "allow read /a /b /c\nallow sched fifo cpus 0-3\n"
+			       "allow unix @x*\nallow syscall getpid\n");
+	assert_true(count_failures(text.data, text.len, false, 0) > 20);
+	buf_str(&text, "nonsense\n");
+	assert_true(count_failures(text.data, text.len, false, -EINVAL) > 20);
+	assert_true(count_failures("sched fifo cpus 0", 0, true, 0) > 1);
+	assert_true(count_failures("mount tmpfs on /x options a=b,c", 0, true, 0) > 1);
+	assert_true(count_failures("nonsense", 0, true, -EINVAL) > 1);
+}
+
 static void a_policy_a_line_and_the_rules_have_limits(void **state)
 {
 	static char text[POLICY_MAX_BYTES + 2];
@@ -340,7 +398,7 @@ static void lines_and_limits_are_there_for_others(void **state)
 		parse("# a comment\n\ndefault deny\n"
 		      "  allow read /a /b # two  \nlimit memory 1G cpu 0.25\n"
 		      "limit time 90m pids 7\nlog mount **\n");
-	struct policy_limits l = policy_limits(p);
+	struct policy_limits l = p->limits;
 	const struct policy_line *lines;
 
 	(void)state;
@@ -428,6 +486,7 @@ static void groups_name_calls_that_exist_and_each_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_memory_is_an_error_like_another),
 		cmocka_unit_test(a_policy_a_line_and_the_rules_have_limits),
 		cmocka_unit_test(every_byte_in_every_place_is_survived),
 		cmocka_unit_test(faults_are_told_up_to_a_hundred),
