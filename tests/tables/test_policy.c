@@ -136,6 +136,15 @@ static const struct table tables[] = {
 	{ "deny connect **\nallow connect tcp 10.0.0.1:80\n",
 	  { { "connect tcp 10.0.0.1:80", "allow 2" }, { "connect tcp 10.0.0.1:81", "deny 1" } } },
 
+	{ "allow connect tcp 172.16.0.0/12:80 192.0.2.4/30:80 [2001:db8:8000::]/33:80\n",
+	  { { "connect tcp 172.31.255.255:80", "allow 1" },
+	    { "connect tcp 172.32.0.0:80", "deny 0" },
+	    { "connect tcp 192.0.2.7:80", "allow 1" },
+	    { "connect tcp 192.0.2.8:80", "deny 0" },
+	    { "connect tcp 192.0.2.3:80", "deny 0" },
+	    { "connect tcp [2001:db8:ffff::1]:80", "allow 1" },
+	    { "connect tcp [2001:db8:7fff::1]:80", "deny 0" } } },
+
 	/* bind: who listens everywhere listens on a denied address, too. */
 	{ "allow bind tcp *:8000-8999\ndeny bind tcp 10.0.0.0/8:*\nallow bind tcp 0.0.0.0:8080\n"
 	  "allow bind tcp [::1]:0\n",

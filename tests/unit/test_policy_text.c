@@ -331,6 +331,22 @@ static void flags_beside_a_number_change_nothing(void **state)
 	assert_true(allows(p, &ask));
 }
 
+static void a_mask_of_more_cpus_than_there_can_be_is_not_granted(void **state)
+{
+	AUTO_POLICY struct policy *p = parse("allow sched cpus 0-8191");
+	uint64_t mask[POLICY_CPUS / 64 + 1];
+	struct policy_ask ask = { .kind = POLICY_SCHED };
+
+	(void)state;
+	memset(mask, 0xff, sizeof(mask));
+	ask.u.sched.policy = -1;
+	ask.u.sched.cpus = mask;
+	ask.u.sched.cpus_words = ARRAY_LEN(mask);
+	assert_false(allows(p, &ask));
+	ask.u.sched.cpus_words--;
+	assert_true(allows(p, &ask));
+}
+
 static void what_a_guest_names_is_shown_as_one_word(void **state)
 {
 	static const struct {
@@ -495,6 +511,7 @@ int main(void)
 		cmocka_unit_test(options_are_looked_at_one_by_one),
 		cmocka_unit_test(a_question_without_sense_is_refused),
 		cmocka_unit_test(flags_beside_a_number_change_nothing),
+		cmocka_unit_test(a_mask_of_more_cpus_than_there_can_be_is_not_granted),
 		cmocka_unit_test(what_a_guest_names_is_shown_as_one_word),
 		cmocka_unit_test(numbers_without_a_name_are_numbers),
 		cmocka_unit_test(lines_and_limits_are_there_for_others),
