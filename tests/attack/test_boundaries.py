@@ -130,7 +130,8 @@ NOBODY = 65534
 def test_without_a_cgroup_namespace_the_hosts_cgroups_stay_out_of_reach(cay, bundle):
     """CVE-2023-25809: rootless, a directory that was delegated to the user is writable by its owner."""
     need("setpriv", "unshare")
-    base = CGROUP_ROOT / "unified" if (CGROUP_ROOT / "unified").is_dir() else CGROUP_ROOT
+    # Of both versions, of v1 alone, of v2 alone.
+    base = next((CGROUP_ROOT / d for d in ("unified", "pids") if (CGROUP_ROOT / d).is_dir()), CGROUP_ROOT)
     given = base / f"{cay.token}-given"
     given.mkdir()
     try:

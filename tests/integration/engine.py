@@ -182,7 +182,7 @@ def limit_of(pid, v1, v2):
     for ln in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, names, path = ln.split(":", 2)
         controller = v1.split(".")[0]
-        for f in (CGROUP_ROOT / controller / path.lstrip("/") / v1 if names == controller else None,
+        for f in (CGROUP_ROOT / controller / path.lstrip("/") / v1 if controller in names.split(",") else None,
                   CGROUP_ROOT / path.lstrip("/") / v2 if not names else None):
             if f and f.exists():
                 return f.read_text().strip()
