@@ -23,7 +23,7 @@
 #include <time.h>
 
 enum {
-	DEFAULT_RATE = 20000,
+	DEFAULT_RATE = 5000,
 	BURST_MS = 100,
 	BACKLOG = 1024,
 	NOTIF_BYTES = 512, /* what helpers have room for */

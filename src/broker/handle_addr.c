@@ -82,6 +82,16 @@ static int read_job(struct helper *h, const struct call *c)
 	return r;
 }
 
+/*
+ * Before the answer: a socket lives as long as anybody holds it, and the thread may close it and want
+ * its address again at once.
+ */
+static void let_go(void)
+{
+	auto_close_fd(&job.fd);
+	job.fd = -EBADF;
+}
+
 /* ---- performing -------------------------------------------------------------------------------- */
 
 static int do_it(const void *addr, socklen_t len)
@@ -307,27 +317,46 @@ static void quick_connect(struct helper *h, struct call *c)
 	if (r == 0)
 		r = call_alive(h, c) ? do_it(&job.as_asked, job.len) : -ESRCH;
 	o.error = -r;
+	let_go();
 	if (r != -ESRCH || call_alive(h, c))
 		outcome_answer(h, c, &o);
+}
+
+static bool is_inet(void)
+{
+	return job.facts.family == AF_INET || job.facts.family == AF_INET6;
+}
+
+/* The child takes the socket itself, and what it took is what is decided. */
+static void act_address(struct helper *h, struct call *c, struct outcome *o)
+{
+	const int r = read_job(h, c);
+
+	if (r < 0)
+		o->error = -r;
+	else if (job.facts.family == AF_UNIX && job.as_asked.ss_family == AF_UNIX)
+		act_unix(h, c, o);
+	else if (!is_inet())
+		act_other(h, c, o);
+	else if (job.bind)
+		act_bind(h, c, o);
+	else
+		act_connect(h, c, o);
+	let_go();
 }
 
 void handle_address(struct helper *h, struct call *c)
 {
 	const int r = read_job(h, c);
 
-	if (r < 0 && r != -ESRCH) {
-		outcome_refuse(h, c, r);
-	} else if (r == 0 && job.facts.family == AF_UNIX && job.as_asked.ss_family == AF_UNIX) {
-		effect_fork(h, c, CONNECT_MS, act_unix);
-	} else if (r == 0 && (job.facts.family == AF_INET || job.facts.family == AF_INET6)) {
-		if (job.bind)
-			effect_fork(h, c, DEADLINE_MS, act_bind);
-		else if (is_quick() || job.as_asked.ss_family == AF_UNSPEC)
-			quick_connect(h, c);
-		else
-			effect_fork(h, c, CONNECT_MS, act_connect);
-	} else if (r == 0) {
-		effect_fork(h, c, CONNECT_MS, act_other);
+	if (r < 0) {
+		if (r != -ESRCH)
+			outcome_refuse(h, c, r);
+	} else if (!job.bind && is_inet() && (is_quick() || job.as_asked.ss_family == AF_UNSPEC)) {
+		quick_connect(h, c);
+	} else {
+		let_go();
+		effect_fork(h, c, job.bind && is_inet() ? DEADLINE_MS : CONNECT_MS, act_address);
 	}
-	auto_close_fd(&job.fd);
+	let_go();
 }

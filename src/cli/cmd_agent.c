@@ -79,7 +79,7 @@ int cmd_agent(struct cli *c, int argc, char **argv)
 		{ "audit", 0, OPT_STR, &a.audit, "FILE",
 		  "append decisions to FILE (default: stderr)" },
 		{ "rate", 0, OPT_U32, &a.rate, "N",
-		  "calls a second and container, further ones wait (default: 20000)" },
+		  "calls a second and container, further ones wait (default: 5000)" },
 		{ .type = OPT_END },
 	};
 	struct opt_args args;

@@ -100,23 +100,27 @@ def test_callers_that_are_killed_leave_nothing_that_nobody_knows(cay, user):
 # ---- getting in each other's way ------------------------------------------------------------------
 
 def test_a_container_that_floods_does_not_slow_another_down(cay, user):
-    """The yardstick is the same machine with the same number of programs that compute."""
+    """The yardstick is the same machine with a container that computes on two processors and asks nobody."""
     with Agent(cay, {"a": "default deny\n"}) as agent:
         quiet, flood = (racing(cay, user, agent, ["socket"], n) for n in ("quiet", "flood"))
-        busy = user.start(rootless_bundle(cay, "busy", user.uid).sh("while :; do :; done"))
-        base = measure(user, quiet)
-        user.delete(busy)
-        f = user.start(flood.sh("while ask many 1000000 2 1 0; do :; done"))
-        wait_for(lambda: [c for c in agent.status()["containers"] if c["calls"] > 10000], "the flood")
-        p99 = min(measure(user, quiet) for _ in range(3))
-        print(f"p99 beside a program that computes {base} ns, beside a flood {p99} ns")
-        assert p99 < 2 * base
-        user.delete(f)
+        flood.sh("while ask many 1000000 2 1 0; do :; done")
+        busy = rootless_bundle(cay, "busy", user.uid).sh("(while :; do :; done) & while :; do :; done")
+        base, p99 = [], []
+        # In turns, since others use the machine, too: the one in the middle of each.
+        for _ in range(3):
+            for b, got in ((busy, base), (flood, p99)):
+                c = user.start(b)
+                if b is flood:
+                    wait_for(lambda c=c: [x for x in agent.status()["containers"] if x["id"] == c and x["calls"] > 3000], "the flood")
+                got.append(measure(user, quiet))
+                user.delete(c)
+        print(f"p99 beside a program that computes {sorted(base)} ns, beside a flood {sorted(p99)} ns")
+        assert sorted(p99)[1] < 2 * sorted(base)[1]
 
 
 def measure(user, b):
     """The 99th percentile of a refused call, in ns, with a pause between calls."""
-    return int(user.out(b.args("ask", "p99", "1000", "2", "1", "0")).split()[0])
+    return int(user.out(b.args("ask", "p99", "500", "2", "1", "0")).split()[0])
 
 
 # ---- no fd for whoever has none -------------------------------------------------------------------------
@@ -130,7 +134,7 @@ def test_what_a_child_of_the_agent_holds_can_not_be_taken(cay, user):
         (b.rootfs / "mnt/good").mkdir()
         b.process["noNewPrivileges"] = True
         b.caps("CAP_SYS_PTRACE", "CAP_KILL", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH")
-        out = user.out(b.args("ask", "snoop", "3000" if FULL else "100"), timeout=LONG)
+        out = user.out(b.args("ask", "snoop", "10000" if FULL else "1000"), timeout=LONG)
         mounts, seen, taken, ordinary = map(int, out.split())
         assert mounts > 0 and seen > 0, out
         assert ordinary > 0, "careless: a process like any other gives its descriptors away"

@@ -316,6 +316,140 @@ static int do_syscall(char **a)
 		syscall(strtol(a[0], NULL, 0), arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]));
 }
 
+/* ---- cost ------------------------------------------------------------------------------------ */
+
+static struct sockaddr_in nobody;
+static struct sockaddr_un server;
+
+static long cost_getppid(void)
+{
+	return syscall(SYS_getppid);
+}
+
+static long made(int fd)
+{
+	return fd < 0 ? fd : close(fd);
+}
+
+static long cost_socket(void)
+{
+	return made(socket(AF_INET, SOCK_STREAM, 0));
+}
+
+static long cost_ping(void)
+{
+	return made(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+}
+
+static long cost_refused(void)
+{
+	return socket(AF_INET, SOCK_SEQPACKET, 0) < 0 ? 0 : -1;
+}
+
+static long cost_connect(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	long r = connect(fd, (struct sockaddr *)&nobody, sizeof(nobody));
+
+	close(fd);
+	return r;
+}
+
+static long cost_bind(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	long r = bind(fd, (struct sockaddr *)&nobody, sizeof(nobody));
+
+	close(fd);
+	return r;
+}
+
+static long cost_unix(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	long r = connect(fd, (struct sockaddr *)&server, sizeof(server));
+
+	close(fd);
+	return r;
+}
+
+static long cost_mount(void)
+{
+	return mount("t", "/mnt/x", "tmpfs", 0, "size=64k") < 0 ? -1
+								: umount2("/mnt/x", MNT_DETACH);
+}
+
+static long cost_fifo(void)
+{
+	return mknod("/mnt/fifo", S_IFIFO | 0600, 0) < 0 ? -1 : unlink("/mnt/fifo");
+}
+
+static long cost_affinity(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
+static long cost_fifo_class(void)
+{
+	const struct sched_param p = { .sched_priority = 1 };
+
+	return syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &p);
+}
+
+static const struct {
+	const char *name;
+	long (*once)(void);
+} costs[] = {
+	{ "getppid", cost_getppid },
+	{ "socket", cost_socket },
+	{ "socket-refused", cost_refused },
+	{ "socket-ping", cost_ping },
+	{ "connect-udp", cost_connect },
+	{ "connect-unix", cost_unix },
+	{ "bind", cost_bind },
+	{ "mount-umount2", cost_mount },
+	{ "mknod-fifo", cost_fifo },
+	{ "sched_setaffinity", cost_affinity },
+	{ "sched_setscheduler", cost_fifo_class },
+};
+
+/* cost N: each kind so often; its name and ns a call, or the error */
+static int do_cost(char **a)
+{
+	int n = atoi(a[0]), fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	nobody.sin_family = AF_INET;
+	nobody.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	nobody.sin_port = htons(9080);
+	local("/mnt/server", &server);
+	unlink("/mnt/server");
+	if (bind(fd, (struct sockaddr *)&server, sizeof(server)) < 0)
+		return answer(-1);
+	for (size_t i = 0; i < sizeof(costs) / sizeof(costs[0]); i++) {
+		struct timespec from, to;
+		long r = 0;
+
+		for (int k = 0; k < n / 10 + 1 && r >= 0; k++)
+			r = costs[i].once();
+		clock_gettime(CLOCK_MONOTONIC, &from);
+		for (int k = 0; k < n && r >= 0; k++)
+			r = costs[i].once();
+		clock_gettime(CLOCK_MONOTONIC, &to);
+		if (r < 0)
+			printf("%s %s\n", costs[i].name, strerrorname_np(errno));
+		else
+			printf("%s %ld\n", costs[i].name,
+			       ((to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec -
+				from.tv_nsec) /
+				       n);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char **args);
@@ -323,8 +457,9 @@ static const struct {
 	{ "socket", do_socket },     { "connect", do_connect }, { "bind", do_bind },
 	{ "listen", do_listen },     { "unix", do_unix },	{ "sched", do_sched },
 	{ "affinity", do_affinity }, { "mount", do_mount },	{ "umount", do_umount },
-	{ "mknod", do_mknod },	     { "many", do_many },	{ "stuck", do_stuck },
-	{ "p99", do_p99 },	     { "snoop", do_snoop },	{ "syscall", do_syscall },
+	{ "mknod", do_mknod },	     { "many", do_many },	{ "cost", do_cost },
+	{ "stuck", do_stuck },	     { "p99", do_p99 },		{ "snoop", do_snoop },
+	{ "syscall", do_syscall },
 };
 
 int main(int argc, char **argv)

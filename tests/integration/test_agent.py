@@ -383,6 +383,31 @@ def test_a_rate_makes_further_calls_wait(cay, user):
         assert time.monotonic() - begun > 0.45
 
 
+def test_what_a_call_costs_is_told_by_kind(cay, user):
+    """Shown with -rP; docs/access-control.md has the figures of a machine. That all of them succeed is what is tested."""
+    policy = "default deny\n" + BASE + """allow socket inet stream
+allow socket inet dgram
+allow socket inet dgram icmp
+allow connect udp 127.0.0.1/32:9080
+allow bind udp 127.0.0.1/32:9080
+allow unix /mnt/server
+allow mount tmpfs on /mnt/x size<=64k
+allow mknod p
+allow sched cpus 0
+allow sched fifo priority<=1
+"""
+    times = "2000" if FULL else "100"
+    with Agent(cay, {"a": policy}, "--rate", "1000000") as agent:
+        b = ask(rootless_bundle(cay), agent.sock, "a")
+        (b.rootfs / "mnt/x").mkdir()
+        lent = dict(ln.split() for ln in user.out(b.args("ask", "cost", times)).splitlines())
+    del b.linux["seccomp"]
+    own = dict(ln.split() for ln in cay.out(b.args("ask", "cost", times).caps("CAP_SYS_ADMIN", "CAP_SYS_NICE")).splitlines())
+    for name, ns in lent.items():
+        print(f"| {name} | {own[name]} | {ns} |")
+        assert ns.isdigit() or name.startswith("sched"), (name, ns)
+
+
 # ---- strangers on the socket ------------------------------------------------------------------------
 
 STATE = {"ociVersion": "1.0.2", "fds": ["seccompFd"], "pid": 1, "metadata": "a",
