@@ -11,6 +11,7 @@
  */
 enum {
 	AGENT_CONTAINERS = 16384,
+	AGENT_CONTAINERS_USER = 4096, /* of one user other than root */
 	AGENT_POLICIES = 1024,
 	AGENT_CONNECTIONS = 4096,
 	AGENT_CONNECTIONS_USER = 256, /* of one user other than root; the oldest goes */

@@ -15,19 +15,20 @@ enum {
 	NOTIF_BYTES = 512, /* the kernel's struct may grow; the agent looks at start */
 };
 
-static void on_child(int sig UNUSED)
+static void on_signal(int sig UNUSED)
 {
 }
 
-/* A child that ends must end a ppoll, and nothing else. */
-static int catch_children(sigset_t *ret_outside)
+/* A child that ends must end a ppoll, and nothing else; SIGUSR1 whatever we wait in. */
+static int catch_signals(sigset_t *ret_outside)
 {
-	const struct sigaction sa = { .sa_handler = on_child };
+	const struct sigaction sa = { .sa_handler = on_signal };
 	sigset_t chld;
 
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
-	if (sigaction(SIGCHLD, &sa, NULL) < 0 || sigprocmask(SIG_BLOCK, &chld, NULL) < 0)
+	if (sigaction(SIGCHLD, &sa, NULL) < 0 || sigaction(SIGUSR1, &sa, NULL) < 0 ||
+	    sigprocmask(SIG_BLOCK, &chld, NULL) < 0)
 		return -errno;
 	sigemptyset(ret_outside);
 	return 0;
@@ -87,7 +88,7 @@ int helper_run(struct helper *h)
 	bool leaving = false;
 	sigset_t outside;
 
-	if (catch_children(&outside) < 0)
+	if (catch_signals(&outside) < 0)
 		return 1;
 	for (;;) {
 		uint64_t wait_ns = leaving ? 0

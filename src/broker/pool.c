@@ -209,6 +209,15 @@ static int take_slot(struct agent *a, uint32_t *ret)
 	return -ENOSPC;
 }
 
+static bool has_room(const struct agent *a, uid_t owner)
+{
+	size_t n = 0;
+
+	for (const struct container *c = a->containers; c && owner != 0; c = c->next)
+		n += c->owner == owner;
+	return n < AGENT_CONTAINERS_USER;
+}
+
 static void leave_slot(struct agent *a, uint32_t slot)
 {
 	if (--a->slot_users[slot] == 0)
@@ -246,6 +255,9 @@ int pool_add(struct agent *a, int listener, uid_t owner, const struct notice *n,
 			       "linux.seccomp.listenerMetadata \"%s\": user %u may use no "
 			       "policy of this name",
 			       n->policy, owner);
+	if (!has_room(a, owner))
+		return err_set(e, ENOSPC, "user %u has %d containers", owner,
+			       AGENT_CONTAINERS_USER);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_oom(e);
@@ -433,6 +445,16 @@ static void end_overdue(const struct container *c, struct pending *p, pid_t pid)
 	atomic_store(&p->deadline_ns, UINT64_MAX);
 }
 
+/*
+ * Whoever brought the listener may take what was there when the helper looked, which then waits for
+ * the next. A signal ends that; one that comes too early is followed by another.
+ */
+static void remind(const struct worker *w)
+{
+	if (w->leaving && !w->retired)
+		(void)kill(w->pid, SIGUSR1);
+}
+
 /* Return: has it been at one call for long? */
 static bool look_at(struct agent *a, struct worker *w, uint64_t now_ns)
 {
@@ -462,6 +484,7 @@ void pool_tick(struct agent *a, uint64_t now_ns)
 		for (unsigned int i = 0; i < SHARED_HELPERS; i++) {
 			if (!c->worker[i].pid)
 				continue;
+			remind(&c->worker[i]);
 			there += !c->worker[i].retired;
 			stuck += look_at(a, &c->worker[i], now_ns) && !c->worker[i].retired;
 		}

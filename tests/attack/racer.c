@@ -8,6 +8,7 @@
  *   racer reuse TRIES SOCKET PID against the agent at SOCKET, process PID: the caller is killed and
  *                                its number given to another process; SOCKET "naive": one that
  *                                does not ask whether the call still waits
+ *   racer thief SOCKET           brings a listener and takes its notifications all the same, for ever
  *   racer killed TRIES           callers that are killed; prints how many of their mounts were known
  */
 #define _GNU_SOURCE
@@ -455,25 +456,26 @@ static pid_t helper_of(pid_t agent)
 	return atoi(text);
 }
 
-static void pass_on(const char *agent, int listener)
+/* Return: a listener that the agent at @agent has now, too. */
+static int pass_on(const char *agent)
 {
 	static const char state[] =
 		"{\"ociVersion\":\"1.0.2\",\"fds\":[\"seccompFd\"],\"pid\":1,\"metadata\":\"a\","
 		"\"state\":{\"ociVersion\":\"1.0.2\",\"id\":\"reuse\",\"status\":\"running\",\"bundle\":\"/\"}}";
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int s = socket(AF_UNIX, SOCK_STREAM, 0);
+	int listener;
 	char end;
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", agent);
 	/* Its own connect is not asked about: that is done before the filter. */
 	if (connect(s, (struct sockaddr *)&a, sizeof(a)) < 0)
 		die("agent");
-	(void)listener;
 	listener = filter(SYS_connect);
 	send_fd(s, state, listener);
-	close(listener);
 	(void)!read(s, &end, 1);
 	close(s);
+	return listener;
 }
 
 /* Return: whether the number of the victim got to somebody whose socket was then touched. */
@@ -528,7 +530,7 @@ static void reuse(long tries, const char *agent, pid_t agent_pid)
 		_exit(0);
 	waitpid(number, NULL, 0);
 	if (strcmp(agent, "naive") != 0) {
-		pass_on(agent, -1);
+		close(pass_on(agent));
 	} else {
 		socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
 		helper = fork();
@@ -552,6 +554,22 @@ static void reuse(long tries, const char *agent, pid_t agent_pid)
 	printf("%ld %ld %ld\n", tries, won, reused);
 	if (!agent_pid)
 		kill(helper, SIGKILL);
+}
+
+/* ---- taking what the agent was told is there ------------------------------------------------------- */
+
+static void thief(const char *agent)
+{
+	int listener = pass_on(agent);
+
+	prepare_inet();
+	for (int i = 0; i < 4; i++)
+		if (fork() == 0)
+			for (int fd = udp();;)
+				connect(fd, (struct sockaddr *)&in, sizeof(in));
+	puts("ready");
+	fflush(stdout);
+	go_on(listener);
 }
 
 /* ---- callers that are killed ---------------------------------------------------------------------- */
@@ -594,6 +612,8 @@ int main(int argc, char **argv)
 		naive(kind_of(argv[2]), atol(argv[3]));
 	} else if (argc > 4 && !strcmp(argv[1], "reuse")) {
 		reuse(atol(argv[2]), argv[3], atoi(argv[4]));
+	} else if (argc > 2 && !strcmp(argv[1], "thief")) {
+		thief(argv[2]);
 	} else if (argc > 2 && !strcmp(argv[1], "killed")) {
 		killed(atol(argv[2]));
 	} else {
