@@ -221,20 +221,21 @@ def test_memory_that_never_comes_holds_up_nobody_but_who_brought_it(cay, user):
 
 def test_whoever_takes_his_own_notifications_away_holds_up_nobody(cay, user):
     """He who brings a listener may keep it, and then what the agent was told is there is gone when it looks."""
-    with Agent(cay, {"a": RACES["mount"][0]}) as agent:
+    with Agent(cay, {"a": RACES["mount"][0]}, "--rate", "1000000") as agent:
         p = subprocess.Popen(["setpriv", f"--reuid={user.uid}", f"--regid={user.uid}", "--clear-groups", str(shutil.copy(racer(), cay.dir / "racer")),
                               "thief", agent.sock], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True)
         try:
             assert p.stdout.readline() == b"ready\n"
             wait_for(lambda: agent.status()["helpers"] > 0, "a helper")
             other = user.start(racing(cay, user, agent, ["mount"]).args("sleep", "1000"))
-            for _ in range(5):
+            for _ in range(10):
                 # The callers stop, so that whoever is left waiting in the kernel waits for ever.
                 os.killpg(p.pid, signal.SIGSTOP)
                 begun = time.monotonic()
                 agent.ok("reload")
                 assert time.monotonic() - begun < 5
                 os.killpg(p.pid, signal.SIGCONT)
+                time.sleep(0.1)
                 assert user.sh(other, "mkdir -p /mnt/good; ask mount t /mnt/good tmpfs 0 ''").out == "ok\n"
             user.delete(other)
         finally:
