@@ -28,6 +28,8 @@ _racer = None
 
 def racer():
     global _racer
+    if "CAY_PROBE" in os.environ:
+        return pathlib.Path(os.environ["CAY_PROBE"]).with_name("racer")
     if _racer is None:
         _racer = TMP / f"cay-racer-{os.getpid()}"
         subprocess.run(["cc", "-static", "-O1", "-pthread", "-o", str(_racer), str(HERE / "racer.c")], check=True, timeout=120)

@@ -43,12 +43,14 @@ trap 'exit 2' INT TERM HUP
 # The guest has no compiler: programs of the tests are made here.
 mkdir -p "$share/build/tests" "$share/tools"
 ninja -C "$build" --quiet all meson-test-prereq >/dev/null
-for f in cay cay-init cay-systemd src/cay-init; do
+for f in cay cay-init cay-systemd cay-broker src/cay-init; do
 	[ ! -e "$build/$f" ] || cp "$build/$f" "$share/build/"
 done
 [ -n "$filter" ] || find "$build/tests" -maxdepth 1 -type f -name 'test_*' -perm -u+x -exec cp -t "$share/build/tests" {} +
 find "$share/build" -type f -exec strip --strip-debug {} +
-cc -static -O1 -o "$share/build/probe" "$top/tests/integration/probe.c"
+for f in integration/probe integration/broker_probe attack/racer; do
+	cc -static -O1 -pthread -o "$share/build/${f##*/}" "$top/tests/$f.c"
+done
 (cd "$top" && tar -c --exclude=__pycache__ --exclude=tests/torture --exclude=tests/bench --exclude=tests/fuzz tests) | tar -x -C "$share"
 cp "$top"/tools/*.py "$share/tools/"
 cp -r "$top/docs" "$share/docs"
