@@ -674,6 +674,8 @@ def cgroup_dirs_of(pid):
             base = CGROUP_ROOT / "unified"
             if not base.is_dir():
                 base = CGROUP_ROOT
+            if not (base / "cgroup.controllers").exists():
+                continue  # v2 is known to the kernel, since somebody mounted it once, and nowhere now
             dirs["unified"] = base / path.lstrip("/")
             continue
         for n in names.split(","):

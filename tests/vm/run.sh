@@ -53,7 +53,7 @@ for f in integration/probe integration/broker_probe attack/racer; do
 done
 (cd "$top" && tar -c --exclude=__pycache__ --exclude=tests/torture --exclude=tests/bench --exclude=tests/fuzz tests) | tar -x -C "$share"
 cp "$top"/tools/*.py "$share/tools/"
-cp -r "$top/docs" "$share/docs"
+cp -r "$top/docs" "$top/contrib" "$share/"
 install -D -t "$share/src/cli" "$top/src/cli/main.c"
 
 # Every step costs twenty times as much there: repetition is left to the host.
