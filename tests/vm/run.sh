@@ -53,8 +53,7 @@ for f in integration/probe integration/broker_probe attack/racer; do
 done
 (cd "$top" && tar -c --exclude=__pycache__ --exclude=tests/torture --exclude=tests/bench --exclude=tests/fuzz tests) | tar -x -C "$share"
 cp "$top"/tools/*.py "$share/tools/"
-cp -r "$top/docs" "$top/contrib" "$share/"
-install -D -t "$share/src/cli" "$top/src/cli/main.c"
+cp -r "$top/docs" "$top/contrib" "$top/src" "$share/"
 
 # Every step costs twenty times as much there: repetition is left to the host.
 guest=(env "CAY_CHECK_SECONDS=$((seconds - 60))" CAY_TEST_SECONDS=180 CAY_TEST_TIMEOUT=60
