@@ -46,7 +46,7 @@ fi
 lane_analyzer() {
 	# shellcheck disable=SC2086 # words on purpose
 	setup "$build-analyzer" gcc "-fanalyzer $analyzer_off" &&
-		$limit ninja -C "$build-analyzer" -k0 cay &&
+		$limit ninja -C "$build-analyzer" -k0 cay cay-broker &&
 		for f in src/init/*.c; do
 			gcc -std=gnu17 -O2 -D_GNU_SOURCE -Isrc -Wall -Wextra -Werror -fanalyzer $analyzer_off \
 				-c -o /dev/null "$f" || return

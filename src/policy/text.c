@@ -12,6 +12,8 @@
 /* Lines, words and escapes. */
 
 static int record(struct parser *ps, int code, unsigned int column, const char *fmt, va_list ap)
+	FORMAT(4, 0);
+static int record(struct parser *ps, int code, unsigned int column, const char *fmt, va_list ap)
 {
 	struct policy_fault f = { .line = ps->number, .column = column, .code = code };
 
