@@ -56,8 +56,8 @@ struct helper;
 
 /* A row says everything about a system call. */
 struct call_kind {
-	int nr;
 	const char *name;
+	int nr;
 	enum call_class class;
 	enum arg_shape shape[CALL_ARGS];
 	/* Answers the call, or has a child do so. NULL for CALL_ABSENT. */

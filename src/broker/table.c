@@ -15,15 +15,15 @@ enum { OUR_ARCH = (int)AUDIT_ARCH_AARCH64 };
 /* The only place that says what happens to a call. docs/access-control.md is held to it by a test. */
 #define LEND(name, handle, ...)                                                                    \
 	{                                                                                          \
-		SYS_##name, #name, CALL_LEND, { __VA_ARGS__ }, handle                              \
+#name, SYS_##name, CALL_LEND, { __VA_ARGS__ }, handle                              \
 	}
 #define ABSENT(name)                                                                               \
 	{                                                                                          \
-		SYS_##name, #name, CALL_ABSENT, { ARG_NONE }, NULL                                 \
+#name, SYS_##name, CALL_ABSENT, { ARG_NONE }, NULL                                 \
 	}
 
 const struct call_kind call_table[] = {
-	{ SYS_socket, "socket", CALL_SCALAR, { ARG_INT, ARG_INT, ARG_INT }, handle_socket },
+	{ "socket", SYS_socket, CALL_SCALAR, { ARG_INT, ARG_INT, ARG_INT }, handle_socket },
 	LEND(connect, handle_address, ARG_FD, ARG_ADDR, ARG_INT),
 	LEND(bind, handle_address, ARG_FD, ARG_ADDR, ARG_INT),
 	LEND(mount, handle_mount, ARG_TEXT, ARG_PATH, ARG_TEXT, ARG_INT, ARG_TEXT),
