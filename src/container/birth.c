@@ -202,6 +202,8 @@ int birth_state(struct birth *b, struct err *e)
 	c->cgroup_dirs = b->info.cgroup_dirs;
 	while (c->cgroup_dirs && c->cgroup_dirs[c->cgroup_count])
 		c->cgroup_count++;
+	if (b->spec->linux_ && b->spec->linux_->seccomp)
+		c->listener = b->spec->linux_->seccomp->listener_path;
 	c->unit = b->info.unit;
 	c->unit_user = b->info.unit_user;
 	c->creator = getpid();

@@ -49,6 +49,7 @@ struct ctr {
 	char **cgroup_dirs;  /* NULL-terminated, never NULL after ctr_open */
 	size_t cgroup_count;
 	char **rdt_dirs; /* resctrl groups of its own, inner first, NULL-terminated; NULL: none */
+	char *listener;	 /* of the seccomp agent that start connects it to; NULL: none */
 	char *unit;	 /* of systemd, around the cgroups; NULL: none */
 	bool unit_user;	 /* of the user's service manager */
 	struct oci_pair *annotations;

@@ -100,6 +100,10 @@ static int load(struct ctr *c, struct err *e)
 	if (fstat(c->dir_fd, &st) < 0)
 		return err_sys(e, errno, "stat the state of container %s", c->id);
 	c->owner = st.st_uid;
+	/* Where others may write to --root, one of them could have it say what is to be killed. */
+	if (c->owner != geteuid() && c->owner != 0)
+		return err_set(e, EPERM, "container %s: its state belongs to uid %u, not to us",
+			       c->id, c->owner);
 	r = store_get(c->dir_fd, "state.json", &text, e);
 	if (r == -ENOENT) {
 		c->half = true;

@@ -188,7 +188,7 @@ static int open_gate(const struct ctr *c, const struct launch_fast *f, struct er
 		gate = NULL;
 		return err_oom(e);
 	}
-	r = launch_open_gate(gate, f, e);
+	r = launch_open_gate(gate, c->listener, f, e);
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		return nobody_waits(c, r, e);
 	if (r != -EAGAIN)

@@ -44,6 +44,8 @@ int state_encode(const struct ctr *c, struct buf *out, struct err *e)
 			jo_str(&o, NULL, c->rdt_dirs[i]);
 		jo_close(&o, ']');
 	}
+	if (c->listener)
+		jo_str(&o, "seccompListener", c->listener);
 	if (c->unit) {
 		jo_str(&o, "systemdUnit", c->unit);
 		jo_bool(&o, "systemdUser", c->unit_user);
@@ -166,6 +168,12 @@ static void get_rdt(struct reader *rd, struct ctr *c)
 	}
 }
 
+static void get_listener(struct reader *rd, struct ctr *c)
+{
+	if (json_get(rd->doc, "seccompListener"))
+		c->listener = get_str(rd, "seccompListener");
+}
+
 static void get_unit(struct reader *rd, struct ctr *c)
 {
 	if (!json_get(rd->doc, "systemdUnit"))
@@ -282,6 +290,7 @@ int state_decode(const char *text, size_t len, struct ctr *c, struct err *e)
 	get_cgroups(&rd, c);
 	get_rdt(&rd, c);
 	get_unit(&rd, c);
+	get_listener(&rd, c);
 	get_stdio(&rd, c);
 	get_annotations(&rd, c);
 	return rd.r;

@@ -29,9 +29,9 @@ static int send_start(int sock, const struct launch_fast *f, struct err *e)
  * GO says that the word was heard. Behind it prices and a request may come, and the end of
  * the channel means that the program runs.
  */
-static int await_program(int sock, struct err *e)
+static int await_program(int sock, const char *agent, struct err *e)
 {
-	struct err agent = { 0 };
+	struct err no_agent = { 0 };
 	bool taken = false;
 	struct msg m;
 	int r;
@@ -39,10 +39,14 @@ static int await_program(int sock, struct err *e)
 	do {
 		r = chan_recv(sock, &m, NULL);
 		if (r > 0 && m.kind == MSG_LISTENER) {
-			r = host_connect_agent(sock, &m, &agent);
+			if (!agent)
+				return err_set(e, EBADMSG, "gate: unexpected message %u", m.kind);
+			r = host_connect_agent(sock, agent, &no_agent);
 			/* The code must not be taken for that of a gate where nobody waits. */
 			if (r < 0)
-				return err_set(e, EIO, "%s", agent.msg);
+				return err_set(e, EIO, "%s", no_agent.msg);
+			/* Once. */
+			agent = NULL;
 			r = 1;
 		}
 		taken |= r > 0 && m.kind == MSG_GO;
@@ -60,7 +64,8 @@ static int await_program(int sock, struct err *e)
 	return e->code < 0 ? e->code : -EIO;
 }
 
-int launch_open_gate(const char *gate_path, const struct launch_fast *f, struct err *e)
+int launch_open_gate(const char *gate_path, const char *agent, const struct launch_fast *f,
+		     struct err *e)
 {
 	AUTO_FD int sock = unix_connect(gate_path, SOCK_SEQPACKET);
 	int r;
@@ -68,7 +73,7 @@ int launch_open_gate(const char *gate_path, const struct launch_fast *f, struct 
 	if (sock < 0)
 		return err_sys(e, sock, "nobody waits at the gate \"%s\"", gate_path);
 	r = send_start(sock, f, e);
-	return r < 0 ? r : await_program(sock, e);
+	return r < 0 ? r : await_program(sock, agent, e);
 }
 
 bool launch_gate_waits(const char *gate_path)

@@ -140,16 +140,16 @@ static void undo_place(struct launch *l)
 	}
 }
 
-int host_connect_agent(int sock, const struct msg *m, struct err *e)
+int host_connect_agent(int sock, const char *path, struct err *e)
 {
-	AUTO_FD int fd = unix_connect(m->err.msg, SOCK_STREAM);
+	AUTO_FD int fd = unix_connect(path, SOCK_STREAM);
 	int r;
 
 	if (fd < 0)
 		return err_sys(e, fd,
 			       "linux.seccomp.listenerPath: failed to connect with seccomp agent "
 			       "specified in the seccomp profile \"%.200s\"",
-			       m->err.msg);
+			       path);
 	r = chan_send(sock, &(struct msg){ .kind = MSG_GO }, fd);
 	return r < 0 ? err_sys(e, r, "answer the islander") : 0;
 }

@@ -19,11 +19,12 @@
 int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *e);
 
 /**
- * host_connect_agent - answer MSG_LISTENER: connect to the socket it names and pass it on
+ * host_connect_agent - answer MSG_LISTENER: connect to the seccomp agent and pass that on
+ * @path: of its socket, as the configuration has it: never from the message
  *
  * Return: 0; the connection's failure; nothing is answered then.
  */
-int host_connect_agent(int sock, const struct msg *m, struct err *e);
+int host_connect_agent(int sock, const char *path, struct err *e);
 
 /** host_undo - take back every step done so far, last first */
 void host_undo(struct launch *l);

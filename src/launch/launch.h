@@ -179,6 +179,7 @@ struct launch {
 	int32_t *slots;	       /* fd of each slot */
 	uint32_t *made;	       /* what each step of PHASE_HOST left behind: see cg_undo */
 	uint32_t done;	       /* steps of PHASE_HOST to undo */
+	size_t heard;	       /* steps of the islander that it can't ask for any more */
 	bool outside; /* the islander could not be born in the cgroup: STEP_SCOPE_ATTACH moves it */
 	bool gate;    /* the plan ends with READY: at a gate, or without a program */
 	struct netdev_moves *moves; /* interfaces to give back, NULL: none */
@@ -229,13 +230,15 @@ struct launch_fast {
 /**
  * launch_open_gate - what `start` does: tell a waiting islander to go
  * @gate_path: socket in the state directory
+ * @agent:     socket of the seccomp agent that the container may be connected to; NULL: none
  * @f:         NULL: with the program it was created with
  *
  * Return: 0 once the program runs; -ENOENT or -ECONNREFUSED when nobody waits there; -EAGAIN
  * when @f can't be had as it is: the container waits on, unharmed; else the error from inside
  * (the container is dead then).
  */
-int launch_open_gate(const char *gate_path, const struct launch_fast *f, struct err *e);
+int launch_open_gate(const char *gate_path, const char *agent, const struct launch_fast *f,
+		     struct err *e);
 
 /**
  * launch_prepare_fast - run COMMIT of a fast plan on @pid; the rest goes into a memfd

@@ -148,11 +148,42 @@ static int give_birth(struct launch *l, struct err *e)
 	return 0;
 }
 
-/* The first islander made a sibling and is gone; the sibling is the one from now on. */
-static int adopt(struct launch *l, const struct msg *m, int pidfd, struct err *e)
+/*
+ * A process inside that may trace the islander can speak in its place. So it gets what the plan says it
+ * will ask for, once and in that order, and no answer depends on what it says.
+ * Return: the step that asks; NULL: none does now.
+ */
+static const struct step *due(struct launch *l, enum step_kind kind, int64_t phase)
 {
-	if (pidfd < 0 || m->value <= 0)
-		return err_set(e, EBADMSG, "islander: bad report of its second birth");
+	const struct step *steps = (const void *)l->plan->island.steps.data;
+
+	for (size_t i = l->heard; i < l->plan->island.steps.len / sizeof(*steps); i++) {
+		if (steps[i].kind == kind && (kind != STEP_SYNC || steps[i].u.num.value == phase)) {
+			l->heard = i + 1;
+			return &steps[i];
+		}
+		if (steps[i].kind == STEP_SYNC)
+			break;
+	}
+	return NULL;
+}
+
+/* A child of ours that we have not waited for: nobody else can have its number. */
+static bool is_our_child(pid_t pid)
+{
+	siginfo_t info;
+
+	return pid > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* The first islander made a sibling and is gone; the sibling is the one from now on. */
+static int adopt(struct launch *l, const struct msg *m, struct err *e)
+{
+	int pidfd = m->value != l->pid && is_our_child(m->value) ? sys_pidfd_open(m->value)
+								 : -ECHILD;
+
+	if (pidfd < 0)
+		return err_sys(e, pidfd, "islander: report of its second birth");
 	while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	close(l->pidfd);
@@ -205,6 +236,74 @@ static int died(struct launch *l, struct err *e)
 	return err_set(e, ECHILD, "container process ended while being set up");
 }
 
+static int unexpected(const struct msg *m, struct err *e)
+{
+	return err_set(e, EBADMSG, "islander: unexpected message %u", m->kind);
+}
+
+static int take_console(struct launch *l, const struct msg *m, int fd, struct err *e)
+{
+	const struct step *s = due(l, STEP_CONSOLE, 0);
+
+	if (!s || s->u.console.slot != SLOT_NONE || fd < 0) {
+		auto_close_fd(&fd);
+		return unexpected(m, e);
+	}
+	l->console_fd = fd;
+	return 0;
+}
+
+static int connect_agent(struct launch *l, const struct msg *m, struct err *e)
+{
+	const struct step *s = due(l, STEP_SECCOMP, 0);
+
+	if (!s || !s->u.seccomp.listener.off)
+		return unexpected(m, e);
+	return host_connect_agent(l->sock, l->plan->island.pool.data + s->u.seccomp.listener.off,
+				  e);
+}
+
+/* Return: 0: go on listening; 1: answer it; a negative code. */
+static int obey(struct launch *l, const struct msg *m, int *fd, struct err *e)
+{
+	int r;
+
+	switch ((enum msg_kind)m->kind) {
+	case MSG_ERROR:
+		*e = m->err;
+		return m->err.code < 0 ? m->err.code : -EIO;
+	case MSG_PRICE:
+		if (l->plan->timing)
+			note_price(l, (uint32_t)m->value, true, 0, m->number);
+		return 0;
+	case MSG_CONSOLE:
+		return take_console(l, m, TAKE_FD(*fd), e);
+	case MSG_LISTENER:
+		return connect_agent(l, m, e);
+	case MSG_FORKED:
+		r = due(l, STEP_FORK, 0) ? adopt(l, m, e) : unexpected(m, e);
+		return r < 0 ? r : 1;
+	case MSG_SYNC:
+		r = due(l, STEP_SYNC, m->value) ? run_phase(l, (enum phase)m->value, e)
+						: unexpected(m, e);
+		return r < 0 ? r : 1;
+	case MSG_NONE:
+	case MSG_GO:
+	case MSG_READY:
+	case MSG_START:
+	case MSG_STDIO:
+	case MSG_TAKE:
+	case MSG_GRANT:
+	case MSG_DETACH:
+	case MSG_EXIT:
+	case MSG_COUNT:
+	case MSG_DOWN:
+	case MSG_KIND_COUNT:
+		break;
+	}
+	return unexpected(m, e);
+}
+
 /* Handle what the islander says until it says @until (SYNC of COMMIT, or READY) or ends. */
 static int attend(struct launch *l, enum msg_kind until, struct err *e)
 {
@@ -215,51 +314,12 @@ static int attend(struct launch *l, enum msg_kind until, struct err *e)
 
 		if (r <= 0)
 			return r < 0 ? r : until == MSG_NONE ? 0 : died(l, e);
-		switch ((enum msg_kind)m.kind) {
-		case MSG_ERROR:
-			*e = m.err;
-			return m.err.code < 0 ? m.err.code : -EIO;
-		case MSG_PRICE:
-			if (l->plan->timing)
-				note_price(l, (uint32_t)m.value, true, 0, m.number);
-			continue;
-		case MSG_CONSOLE:
-			if (l->console_fd < 0)
-				l->console_fd = TAKE_FD(fd);
-			continue;
-		case MSG_FORKED:
-			r = adopt(l, &m, TAKE_FD(fd), e);
-			break;
-		case MSG_SYNC:
-			r = run_phase(l, (enum phase)m.value, e);
-			if (r == 0 && until == MSG_SYNC && m.value == PHASE_COMMIT)
-				return 0;
-			break;
-		case MSG_LISTENER:
-			r = host_connect_agent(l->sock, &m, e);
-			if (r < 0)
-				return r;
-			continue;
-		case MSG_READY:
-			if (until == MSG_READY)
-				return 0;
-			r = err_set(e, EBADMSG, "islander: at the gate out of turn");
-			break;
-		case MSG_NONE:
-		case MSG_GO:
-		case MSG_START:
-		case MSG_STDIO:
-		case MSG_TAKE:
-		case MSG_GRANT:
-		case MSG_DETACH:
-		case MSG_EXIT:
-		case MSG_COUNT:
-		case MSG_DOWN:
-		case MSG_KIND_COUNT:
-			r = err_set(e, EBADMSG, "islander: unexpected message %u", m.kind);
-			break;
-		}
-		if (r == 0 && (r = chan_send(l->sock, &(struct msg){ .kind = MSG_GO }, -1)) < 0)
+		if (until == MSG_READY && m.kind == MSG_READY)
+			return 0;
+		r = obey(l, &m, &fd, e);
+		if (r == 1 && until == MSG_SYNC && m.kind == MSG_SYNC && m.value == PHASE_COMMIT)
+			return 0;
+		if (r == 1 && (r = chan_send(l->sock, &(struct msg){ .kind = MSG_GO }, -1)) < 0)
 			(void)err_sys(e, r, "answer the islander");
 		if (r < 0)
 			return r;

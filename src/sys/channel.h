@@ -16,7 +16,7 @@ enum msg_kind {
 	MSG_FORKED,   /* islander: my second birth has host pid `value`; fd: its pidfd */
 	MSG_CONSOLE,  /* islander: fd: outer end of the terminal */
 	MSG_READY,    /* islander: at the gate */
-	MSG_LISTENER, /* islander: connect me to the socket err.msg names; GO brings the fd */
+	MSG_LISTENER, /* islander: connect me to the seccomp agent; GO brings the fd */
 	MSG_PRICE,    /* islander: step `value` took `number` ns */
 	MSG_ERROR,    /* islander: err; it exits */
 	MSG_START,    /* start: open the gate; fd: a plan of what to run instead */

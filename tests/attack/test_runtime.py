@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import struct
 import subprocess
 
@@ -310,6 +312,60 @@ def test_a_joining_process_that_holds_a_host_directory_is_robbed(cay, bundle):
         return False
     seen = watched(cay, bundle, nsenter)
     assert any(line.startswith("fd ") and line.endswith(" /") for line in seen), seen[:20]
+
+
+MSG_LISTENER = 6
+
+
+@contextlib.contextmanager
+def impostor(cay, bundle, path):
+    """A process inside with CAP_SYS_PTRACE that asks whoever waits for one that joins to connect it to @path."""
+    bundle.caps("CAP_SYS_PTRACE", "CAP_KILL")
+    bundle.args("probe", "impostor", "20", str(MSG_LISTENER), path).write()
+    said, id = cay.dir / "said", cay.id()
+    with open(said, "wb") as out:
+        p = cay.popen("run", "-b", bundle.path, id, stdin=subprocess.DEVNULL, stdout=out)
+    wait_for(lambda: "ready" in said.read_text(), "the impostor")
+    yield id, p, said
+    p.wait(TIMEOUT)
+
+
+@pytest.fixture
+def host_socket(cay):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+        s.bind(str(cay.dir / "host.sock"))
+        s.listen(8)
+        s.setblocking(False)
+        yield s
+
+
+def test_who_obeys_a_joining_process_opens_the_hosts_sockets(cay, bundle, host_socket):
+    """The weakened set-up: somebody who connects wherever the other end of his channel says."""
+    path = host_socket.getsockname()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, impostor(cay, bundle, path) as (id, p, said):
+        with theirs:
+            joined = subprocess.Popen(["nsenter", "-t", str(cay.pid(id)), "-p", "-m", "sleep", "3"],
+                                      pass_fds=[theirs.fileno()])
+        ours.settimeout(TIMEOUT)
+        asked = ours.recv(528)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
+            s.connect(asked[20:].split(b"\0")[0])
+            socket.send_fds(ours, [asked], [s.fileno()])
+        wait_for(lambda: "loot" in said.read_text(), "the impostor's descriptor")
+        # It stops when its child is stopped, and nobody lets it go on.
+        joined.send_signal(signal.SIGCONT)
+        joined.wait(TIMEOUT)
+    host_socket.accept()[0].close()
+
+
+def test_an_impostor_on_the_channel_of_an_exec_gets_no_socket_of_the_host(cay, bundle, host_socket):
+    with impostor(cay, bundle, host_socket.getsockname()) as (id, p, said):
+        while p.poll() is None:
+            cay("exec", id, "true")
+    assert said.read_text().split() == ["ready", "spoke", "nothing"]
+    with pytest.raises(BlockingIOError):
+        host_socket.accept()
 
 
 def test_exec_holds_nothing_worth_stealing_when_it_can_be_seen(cay, bundle):

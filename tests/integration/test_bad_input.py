@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from harness import BASE_CONFIG, IS_RUNC, TIMEOUT, cay_only, our_state, run, wait_for, wait_no_leaks
+from harness import BASE_CONFIG, IS_RUNC, TIMEOUT, cay_only, need_root, our_state, run, wait_for, wait_no_leaks
 
 
 def refused(cay, bundle, *words, **kw):
@@ -364,6 +364,22 @@ def test_a_state_file_that_names_foreign_cgroups_or_processes_harms_nobody(cay, 
     finally:
         victim.kill()
         victim.wait()
+
+
+def test_a_state_that_somebody_else_brought_is_not_believed(cay, bundle):
+    """A --root that others may write to: root must not kill for them."""
+    need_root()
+    cay_only("its own state.json")
+    id = cay.start(bundle.args("sleep", "1000"))
+    os.chown(cay.root / id, 2001, 2001)
+    for command in ("state", "kill", "delete"):
+        options = ["--force"] if command == "delete" else []
+        signal_ = ["KILL"] if command == "kill" else []
+        assert "belongs to uid 2001" in cay.error_line(cay(command, *options, id, *signal_)), command
+    assert cay("list").rc == 0
+    os.chown(cay.root / id, 0, 0)
+    assert cay.status(id) == "running"
+    cay.destroy(id)
 
 
 # ---- the runtime dies -----------------------------------------------------------------------

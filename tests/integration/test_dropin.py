@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import CGROUP_ROOT, cay_only, need, need_root, parse_status, run_pty, skip, status_of, wait_for
+from harness import CGROUP_ROOT, cay_only, cgroup_dirs_of, need, need_root, parse_status, run_pty, skip, status_of, wait_for
 
 
 def v1_freezer():
@@ -38,6 +38,25 @@ def test_a_frozen_cgroup_is_refused(cay, bundle, below):
             if d.is_dir():
                 d.rmdir()
         group.rmdir()
+
+
+def test_what_froze_itself_below_is_deleted_all_the_same(cay, bundle):
+    """A container with cgroups it may write can put itself where SIGKILL waits for a thaw."""
+    need_root()
+    v1_freezer()
+    id = cay.start(bundle.args("sleep", "1000"))
+    pid = cay.pid(id)
+    below = cgroup_dirs_of(pid)["freezer"] / "one" / "two"
+    below.mkdir(parents=True)
+    (below / "cgroup.procs").write_text(str(pid))
+    (below / "freezer.state").write_text("FROZEN")
+    wait_for(lambda: (below / "freezer.state").read_text() == "FROZEN\n", "the freezer")
+    try:
+        r = cay("delete", "--force", id, timeout=30)
+        assert r.rc == 0 and not below.parent.parent.exists(), r
+    finally:
+        if below.exists():
+            (below / "freezer.state").write_text("THAWED")
 
 
 def test_exec_says_which_cgroup_it_can_not_enter(cay, bundle):

@@ -152,6 +152,15 @@ int cg_make(const struct plan_view *v, const struct step *s, uint32_t *ret_made,
 /** cg_open_dir - open a cgroup by full path: no symlinks, must be cgroupfs; Return: fd, -errno */
 int cg_open_dir(const char *path);
 
+/**
+ * cg_walk - a cgroup, then all below it; what goes meanwhile is passed over
+ * @dir: borrowed, as is what @fn gets
+ * @fn:  Return: 0; anything else ends the walk
+ *
+ * Return: 0; -ELOOP deeper than CG_MAX_DEPTH; -errno; what @fn returned.
+ */
+int cg_walk(int dir, unsigned int depth, int (*fn)(int dir, void *arg), void *arg);
+
 /* Nothing of this mechanism waits longer, or walks deeper, than this. */
 enum { CG_WAIT_MS = 2000, CG_MAX_DEPTH = 64 };
 

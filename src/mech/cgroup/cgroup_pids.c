@@ -8,8 +8,9 @@
 
 enum { MAX_PROCS_BYTES = 64 << 20 };
 
-static int add_pids_of(int dir, struct buf *pids)
+static int add_pids_of(int dir, void *arg)
 {
+	struct buf *pids = arg;
 	AUTO_BUF struct buf text = { 0 };
 	AUTO_FD int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char *rest, *line;
@@ -36,10 +37,10 @@ static int add_pids_of(int dir, struct buf *pids)
 	return pids->failed ? -ENOMEM : 0;
 }
 
-static int walk(int dir, unsigned int depth, struct buf *pids)
+int cg_walk(int dir, unsigned int depth, int (*fn)(int dir, void *arg), void *arg)
 {
 	AUTO_DIR DIR *d = NULL;
-	int copy, r = add_pids_of(dir, pids);
+	int copy, r = fn(dir, arg);
 
 	if (r < 0 || depth > CG_MAX_DEPTH)
 		return r < 0 ? r : -ELOOP;
@@ -58,7 +59,7 @@ static int walk(int dir, unsigned int depth, struct buf *pids)
 			continue;
 		sub = openat(dir, ent->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (sub >= 0)
-			r = walk(sub, depth + 1, pids);
+			r = cg_walk(sub, depth + 1, fn, arg);
 		else if (errno != ENOENT)
 			r = -errno;
 	}
@@ -91,7 +92,7 @@ int cg_pids(char *const *dirs, size_t count, pid_t **ret, size_t *ret_count, str
 
 	for (size_t i = 0; i < count; i++) {
 		AUTO_FD int fd = cg_open_dir(dirs[i]);
-		int r = fd < 0 ? fd : walk(fd, 0, &pids);
+		int r = fd < 0 ? fd : cg_walk(fd, 0, add_pids_of, &pids);
 
 		if (r < 0 && r != -ENOENT)
 			return err_sys(e, r, "cgroup: list the processes of %s", dirs[i]);

@@ -177,6 +177,22 @@ static void write_cgroup_kill(char *const *dirs, size_t count)
 	}
 }
 
+static int thaw_one(int dir, void *arg)
+{
+	(void)arg;
+	(void)sys_write_at(dir, "freezer.state", "THAWED");
+	return 0;
+}
+
+/* v1: what the container froze below by itself would not die. */
+static void thaw_all(const struct freezer *f)
+{
+	if (f->v2)
+		(void)write_state(f, false);
+	else
+		(void)cg_walk(f->fd, 0, thaw_one, NULL);
+}
+
 /* Under the freezer nothing forks away between list and signal; it dies when thawed. */
 static int kill_round(char *const *dirs, size_t count, const struct freezer *f, struct err *e)
 {
@@ -187,7 +203,7 @@ static int kill_round(char *const *dirs, size_t count, const struct freezer *f, 
 		(void)write_state(f, true);
 	r = signal_round(dirs, count, SIGKILL, e);
 	if (f->fd >= 0)
-		(void)write_state(f, false);
+		thaw_all(f);
 	return r;
 }
 

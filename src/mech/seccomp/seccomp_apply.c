@@ -200,7 +200,6 @@ static int ask_for_agent(struct island *in, const char *path, struct err *e)
 	struct msg m = { .kind = MSG_LISTENER };
 	int fd = -EBADF, r;
 
-	(void)snprintf(m.err.msg, sizeof(m.err.msg), "%s", path);
 	r = chan_send(in->sock, &m, -1);
 	if (r == 0)
 		r = chan_recv(in->sock, &m, &fd);
