@@ -43,14 +43,16 @@ static int check_sizes(struct err *e)
 	return 0;
 }
 
-static void raise_limit(void)
+/* Return: how many containers one user may have: never all descriptors that there are. */
+static size_t raise_limit(void)
 {
 	struct rlimit l;
 
 	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
-		return;
+		return 0;
 	l.rlim_cur = l.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &l);
+	return l.rlim_max / 4 < AGENT_CONTAINERS_USER ? l.rlim_max / 4 : AGENT_CONTAINERS_USER;
 }
 
 /*
@@ -194,7 +196,7 @@ int broker_agent(const struct broker_options *o, struct err *e)
 			    .cost_ns = 1000000000U / rate,
 			    .burst_ns = (uint64_t)BURST_MS * 1000000,
 			    .metrics.started_s = (uint64_t)time(NULL) };
-	raise_limit();
+	a.containers_user = raise_limit();
 	(void)signal(SIGPIPE, SIG_IGN);
 	return run(&a, o, e);
 }

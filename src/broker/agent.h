@@ -16,7 +16,7 @@ enum {
 	AGENT_CONNECTIONS = 4096,
 	AGENT_CONNECTIONS_USER = 256, /* of one user other than root; the oldest goes */
 	AGENT_HELPERS = 256,
-	AGENT_HELPERS_USER = 64, /* of the containers of one user other than root */
+	AGENT_HELPERS_USER = 64, /* of the containers of one user other than root; see pool.c */
 	AGENT_NAME_MAX = 64,
 	AGENT_STATE_MAX = 64 << 10, /* bytes of container process state */
 };
@@ -49,6 +49,13 @@ struct policy_set {
 	size_t count;
 };
 
+/* Who has containers, and how much of what there is for all. */
+struct user {
+	struct user *next;
+	uid_t uid;
+	size_t containers, helpers;
+};
+
 struct worker {
 	struct watch watch; /* WATCH_HELPER: where its events come from */
 	struct container *container;
@@ -64,7 +71,9 @@ struct container {
 	uint32_t slot;	 /* its page among agent.pages */
 	uint32_t ledger; /* the page with its mounts: that of the container's first listener */
 	uid_t owner;	 /* who brought it */
-	pid_t pid;	 /* as told by him: for people to read, nothing is decided by it */
+	struct user *user;
+	pid_t pid; /* as told by him */
+	struct home home;
 	char id[AGENT_NAME_MAX * 2 + 1];
 	char policy_name[AGENT_NAME_MAX + 1];
 	const struct policy *policy; /* NULL: the file is gone, all is refused */
@@ -81,10 +90,11 @@ struct agent {
 	char control_path[108], devices_path[108];
 	struct policy_set policies;
 	struct container *containers;
+	struct user *users;
 	struct connection *connections; /* newest first */
 	struct control_client *clients;
 	struct container *serve_next; /* whose turn it is when helpers are scarce */
-	size_t containers_count, connections_count, helpers_count;
+	size_t containers_count, containers_user, connections_count, helpers_count;
 	uint8_t *pages; /* of AGENT_CONTAINERS containers, see struct shared */
 	uint16_t slot_users[AGENT_CONTAINERS];
 	uint32_t slot_hint;

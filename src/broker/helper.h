@@ -4,6 +4,12 @@
 #include "broker/call.h"
 #include "broker/shared.h"
 
+/* Where a container stood when it was brought: device and inode of its namespaces. */
+struct home {
+	bool known;
+	uint64_t user[2], mnt[2];
+};
+
 /*
  * A helper serves one container: it takes a notification, copies, decides, acts or has a child
  * act, answers. It may block on the guest for as long as the agent lets it.
@@ -17,6 +23,7 @@ struct helper {
 	int userns;  /* our own user namespace */
 	const struct policy *policy;	/* NULL: it is gone, refuse all */
 	uid_t owner;			/* who brought the listener: its user namespaces are his */
+	struct home home;		/* who has left it is lent nothing */
 	bool confined;			/* a private broker: lends nothing */
 	struct shared *shared, *ledger; /* the mounts of @ledger count, all else of @shared */
 	struct desk *desk;

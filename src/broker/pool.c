@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/agent.h"
+#include "broker/target.h"
 
 #include "sys/syscalls.h"
 
@@ -14,6 +15,7 @@
 
 enum {
 	PAGE = 4096,
+	WAYS = 4,      /* idle helpers that are sent away for those who wait, at a time */
 	STUCK_MS = 50, /* a helper at one call for so long gets company */
 	FIRST_FD = 3,
 	LAST_WAITS = 100,
@@ -100,6 +102,7 @@ static void be_helper(struct agent *a, struct container *c, unsigned int index, 
 			    .userns = a->userns,
 			    .policy = c->policy,
 			    .owner = c->owner,
+			    .home = c->home,
 			    .confined = a->confined,
 			    .shared = page_of(a, c->slot),
 			    .ledger = page_of(a, c->ledger),
@@ -140,6 +143,7 @@ static void start(struct agent *a, struct container *c, unsigned int index)
 		.watch = { WATCH_HELPER, pair[0] }, .container = c, .pid = pid, .index = index
 	};
 	a->helpers_count++;
+	c->user->helpers++;
 	if (agent_watch(a, &w->watch, EPOLLIN) < 0)
 		(void)kill(pid, SIGKILL);
 }
@@ -167,15 +171,52 @@ static void set_watch(struct agent *a, struct container *c)
 		agent_rewatch(a, &c->watch, served(c) || c->waiting ? 0 : EPOLLIN);
 }
 
-/* One user's containers don't take the helpers of others, whatever he lets them wait for. */
-static bool may_have_more(const struct agent *a, uid_t owner)
+/*
+ * One user's containers don't take the helpers of others, whatever he lets them wait for. Nobody
+ * takes more than half of what the others left: a user with subordinate ids is many users.
+ */
+static bool may_have_more(const struct agent *a, const struct user *u)
 {
-	size_t n = 0;
+	return u->helpers < AGENT_HELPERS - a->helpers_count &&
+	       (u->uid == 0 || u->helpers < AGENT_HELPERS_USER);
+}
 
-	for (const struct container *c = a->containers; c && owner != 0; c = c->next)
-		for (unsigned int i = 0; c->owner == owner && i < SHARED_HELPERS; i++)
-			n += c->worker[i].pid != 0;
-	return a->helpers_count < AGENT_HELPERS && n < AGENT_HELPERS_USER;
+static void dismiss(struct worker *w)
+{
+	w->leaving = true;
+	(void)send(w->watch.fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static bool has_work(const struct agent *a, const struct worker *w)
+{
+	const struct desk *d = &page_of(a, w->container->slot)->desk[w->index];
+	bool busy = atomic_load(&d->own.since_ns);
+
+	for (unsigned int i = 0; !busy && i < SHARED_CHILDREN; i++)
+		busy = atomic_load(&d->child[i].since_ns);
+	return busy;
+}
+
+/* Somebody waits: an idle helper goes, of whoever has most. */
+static void make_way(struct agent *a, const struct user *who)
+{
+	const struct user *most = a->users;
+
+	for (const struct user *u = a->users; u; u = u->next)
+		if (u->helpers > most->helpers)
+			most = u;
+	/* His own share is used up. */
+	if (who->uid != 0 && who->helpers >= AGENT_HELPERS_USER)
+		most = who;
+	for (struct container *c = a->containers; c; c = c->next)
+		for (unsigned int i = 0; c->user == most && i < SHARED_HELPERS; i++) {
+			struct worker *w = &c->worker[i];
+
+			if (!w->pid || w->leaving || w->retired || has_work(a, w))
+				continue;
+			dismiss(w);
+			return;
+		}
 }
 
 static void start_any(struct agent *a, struct container *c)
@@ -183,7 +224,7 @@ static void start_any(struct agent *a, struct container *c)
 	for (unsigned int i = 0; i < SHARED_HELPERS; i++) {
 		if (c->worker[i].pid)
 			continue;
-		if (may_have_more(a, c->owner))
+		if (may_have_more(a, c->user))
 			start(a, c, i);
 		else
 			c->waiting = true;
@@ -209,13 +250,33 @@ static int take_slot(struct agent *a, uint32_t *ret)
 	return -ENOSPC;
 }
 
-static bool has_room(const struct agent *a, uid_t owner)
+static struct user *user_of(struct agent *a, uid_t uid)
 {
-	size_t n = 0;
+	struct user *u = a->users;
 
-	for (const struct container *c = a->containers; c && owner != 0; c = c->next)
-		n += c->owner == owner;
-	return n < AGENT_CONTAINERS_USER;
+	while (u && u->uid != uid)
+		u = u->next;
+	if (u)
+		return u;
+	u = calloc(1, sizeof(*u));
+	if (!u)
+		return NULL;
+	u->uid = uid;
+	u->next = a->users;
+	a->users = u;
+	return u;
+}
+
+static void drop_user(struct agent *a, struct user *u)
+{
+	struct user **at = &a->users;
+
+	if (u->containers)
+		return;
+	while (*at != u)
+		at = &(*at)->next;
+	*at = u->next;
+	free(u);
 }
 
 static void leave_slot(struct agent *a, uint32_t slot)
@@ -237,9 +298,30 @@ static void share_ledger(struct agent *a, struct container *c)
 	a->slot_users[c->ledger]++;
 }
 
-int pool_add(struct agent *a, int listener, uid_t owner, const struct notice *n, struct err *e)
+/*
+ * What the first listener of a container was brought for counts: whoever joins later joins where
+ * its first process stands by then.
+ */
+static void find_home(const struct agent *a, struct container *c)
+{
+	int r;
+
+	for (const struct container *o = a->containers; o && c->id[0]; o = o->next)
+		if (o->owner == c->owner && strcmp(o->id, c->id) == 0 && o->home.known &&
+		    kill(o->pid, 0) == 0) {
+			c->home = o->home;
+			return;
+		}
+	r = home_read(a->proc, c->pid, &c->home);
+	if (r < 0)
+		agent_log("container \"%s\" of user %u gets no loan: process %d: %s", c->id,
+			  c->owner, c->pid, strerror(-r));
+}
+
+static int add(struct agent *a, int listener, struct user *u, const struct notice *n, struct err *e)
 {
 	AUTO_FD int fd = listener;
+	const uid_t owner = u->uid;
 	const struct policy *p;
 	struct container *c;
 	int r;
@@ -255,14 +337,14 @@ int pool_add(struct agent *a, int listener, uid_t owner, const struct notice *n,
 			       "linux.seccomp.listenerMetadata \"%s\": user %u may use no "
 			       "policy of this name",
 			       n->policy, owner);
-	if (!has_room(a, owner))
-		return err_set(e, ENOSPC, "user %u has %d containers", owner,
-			       AGENT_CONTAINERS_USER);
+	if (owner != 0 && u->containers >= a->containers_user)
+		return err_set(e, ENOSPC, "user %u has %zu containers", owner, u->containers);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_oom(e);
 	c->watch = (struct watch){ WATCH_CONTAINER, fd };
 	c->owner = owner;
+	c->user = u;
 	c->pid = n->pid;
 	c->policy = p;
 	memcpy(c->id, n->id, sizeof(c->id));
@@ -279,11 +361,27 @@ int pool_add(struct agent *a, int listener, uid_t owner, const struct notice *n,
 	}
 	fd = -EBADF;
 	share_ledger(a, c);
+	find_home(a, c);
+	u->containers++;
 	c->next = a->containers;
 	a->containers = c;
 	a->containers_count++;
 	a->metrics.containers_total++;
 	return 0;
+}
+
+int pool_add(struct agent *a, int listener, uid_t owner, const struct notice *n, struct err *e)
+{
+	struct user *u = user_of(a, owner);
+	int r;
+
+	if (!u) {
+		close(listener);
+		return err_oom(e);
+	}
+	r = add(a, listener, u, n, e);
+	drop_user(a, u);
+	return r;
 }
 
 static void release(struct agent *a, struct container *c)
@@ -299,6 +397,8 @@ static void release(struct agent *a, struct container *c)
 	leave_slot(a, c->ledger);
 	leave_slot(a, c->slot);
 	a->containers_count--;
+	c->user->containers--;
+	drop_user(a, c->user);
 	agent_discard(a, &c->watch);
 }
 
@@ -316,6 +416,8 @@ void pool_wake(struct agent *a, struct watch *w, uint32_t events)
 
 	if (events & EPOLLIN && !served(c)) {
 		start_any(a, c);
+		if (c->waiting)
+			make_way(a, c->user);
 		return;
 	}
 	if (!(events & (EPOLLHUP | EPOLLERR)))
@@ -378,13 +480,18 @@ void pool_hear(struct agent *a, struct watch *watch)
 static void serve_waiting(struct agent *a)
 {
 	struct container *c = a->serve_next ? a->serve_next : a->containers;
+	unsigned int ways = WAYS;
 
-	for (size_t n = a->containers_count; n > 0 && c && a->helpers_count < AGENT_HELPERS; n--) {
+	for (size_t n = a->containers_count; n > 0 && c; n--) {
 		struct container *next = c->next ? c->next : a->containers;
 
-		if (c->waiting) {
+		if (c->waiting && may_have_more(a, c->user)) {
 			c->waiting = false;
 			start_any(a, c);
+			a->serve_next = next;
+		} else if (c->waiting && ways > 0) {
+			ways--;
+			make_way(a, c->user);
 			a->serve_next = next;
 		}
 		c = next;
@@ -402,6 +509,7 @@ static void ended(struct agent *a, struct worker *w)
 	clear_desk(a, c, index);
 	w->pid = 0;
 	a->helpers_count--;
+	c->user->helpers--;
 	if (c->gone) {
 		if (idle(c))
 			release(a, c);
@@ -491,6 +599,7 @@ void pool_tick(struct agent *a, uint64_t now_ns)
 		if (there > 0 && stuck == there && !c->gone && has_call(c))
 			start_any(a, c);
 	}
+	serve_waiting(a);
 }
 
 void pool_retire(struct agent *a)
@@ -502,8 +611,7 @@ void pool_retire(struct agent *a)
 
 			if (!w->pid || w->retired || w->leaving)
 				continue;
-			w->leaving = true;
-			(void)send(w->watch.fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+			dismiss(w);
 		}
 	}
 }

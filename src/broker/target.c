@@ -149,10 +149,47 @@ static int check_userns(const struct helper *h, int userns)
 	return owner == h->owner ? 0 : -EPERM;
 }
 
+static bool is_namespace(int fd, const uint64_t id[2])
+{
+	struct stat s;
+
+	return fstat(fd, &s) == 0 && s.st_dev == id[0] && s.st_ino == id[1];
+}
+
+/* A user namespace within the container's is its owner's, too, but a name there is anybody's. */
 static int open_userns(struct target *t, const struct helper *h)
 {
 	t->userns = openat(t->proc, "ns/user", O_RDONLY | O_CLOEXEC);
-	return t->userns < 0 ? -errno : check_userns(h, t->userns);
+	if (t->userns < 0)
+		return -errno;
+	if (!h->home.known || !is_namespace(t->userns, h->home.user))
+		return -EPERM;
+	return check_userns(h, t->userns);
+}
+
+int home_read(int proc, pid_t pid, struct home *ret)
+{
+	AUTO_FD int pidfd = sys_pidfd_open(pid), dir = -EBADF;
+	struct stat user, mnt;
+	char name[16];
+	int r;
+
+	if (pidfd < 0)
+		return pidfd;
+	(void)snprintf(name, sizeof(name), "%d", pid);
+	dir = openat(proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -ESRCH;
+	if (fstatat(dir, "ns/user", &user, 0) < 0 || fstatat(dir, "ns/mnt", &mnt, 0) < 0)
+		return -errno;
+	/* It is alive: then the number meant this process all the time. */
+	r = sys_pidfd_send_signal(pidfd, 0);
+	if (r < 0)
+		return r;
+	*ret = (struct home){ .known = true,
+			      .user = { user.st_dev, user.st_ino },
+			      .mnt = { mnt.st_dev, mnt.st_ino } };
+	return 0;
 }
 
 /*
@@ -197,6 +234,8 @@ int target_open(struct target *t, const struct helper *h, const struct call *c, 
 		r = open_userns(t, h);
 	if (r == 0 && (need & NEED_MNT))
 		r = open_owned(t, h, "ns/mnt", &t->mntns);
+	if (r == 0 && (need & NEED_MNT) && !is_namespace(t->mntns, h->home.mnt))
+		r = -EPERM;
 	if (r == 0 && (need & NEED_MNT))
 		r = open_place(t);
 	if (r == 0 && (need & NEED_NET))
@@ -275,11 +314,29 @@ static int join(int fd, int kind)
 	return fd >= 0 && setns(fd, kind) < 0 ? -errno : 0;
 }
 
-/* A directory outside of the root would make ".." mean something else for us than a name says. */
+static bool is_our_root(int fd)
+{
+	const unsigned int want = STATX_INO | STATX_MNT_ID;
+	struct statx a = { 0 }, b = { 0 };
+
+	return statx(fd, "", AT_EMPTY_PATH, want, &a) == 0 &&
+	       statx(AT_FDCWD, "/", 0, want, &b) == 0 && (a.stx_mask & want) == want &&
+	       (b.stx_mask & want) == want && a.stx_ino == b.stx_ino &&
+	       a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor &&
+	       a.stx_mnt_id == b.stx_mnt_id;
+}
+
+/*
+ * Whoever joins a mount namespace stands in the root of it: a thread with another root says names
+ * that the policy does not mean. A directory outside of the root would make ".." mean something
+ * else for us than a name says.
+ */
 static int stand_there(const struct target *t)
 {
 	char path[PATH_MAX];
 
+	if (!is_our_root(t->root))
+		return -EPERM;
 	if (fchdir(t->root) < 0 || chroot(".") < 0 || fchdir(t->cwd) < 0)
 		return -errno;
 	if (syscall(SYS_getcwd, path, sizeof(path)) < 0)

@@ -41,11 +41,19 @@ enum target_need {
  * @t:    TARGET_INIT; target_done, whatever the result
  * @need: enum target_need, or-ed
  *
- * Return: 0; -EPERM when a namespace is not one of the owner's containers; -ESRCH when the call is
- * no longer waiting; -errno.
+ * Return: 0; -EPERM when a namespace is not one of the owner's containers, or not the one that the
+ * container had when it was brought; -ESRCH when the call is no longer waiting; -errno.
  */
 int target_open(struct target *t, const struct helper *h, const struct call *c, unsigned int need);
 void target_done(struct target *t);
+
+/**
+ * home_read - where does a process stand?
+ * @proc: the host's procfs
+ *
+ * Return: 0; -ESRCH when it is not there, or not any more; -errno. Sets @ret on success.
+ */
+int home_read(int proc, pid_t pid, struct home *ret);
 #define AUTO_TARGET AUTO(target_done)
 
 /** call_alive - is the call still waiting for an answer? */
@@ -60,7 +68,9 @@ int target_fd(const struct target *t, const struct helper *h, const struct call 
  * @extra: capabilities, as bits, that it has beside those of the thread, all of them in the thread's
  *         user namespace
  *
- * Joins what target_open opened, takes root, working directory, ids, groups and capabilities.
+ * Joins what target_open opened, takes root, working directory, ids, groups and capabilities. With
+ * NEED_MNT the thread's root has to be that of its mount namespace: after a chroot a name would
+ * mean something else than the policy's.
  * NEED_PID is in force for children only.
  * Context: a child of a helper, single-threaded.
  * Return: 0 or -errno.

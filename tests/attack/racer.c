@@ -9,6 +9,7 @@
  *                                its number given to another process; SOCKET "naive": one that
  *                                does not ask whether the call still waits
  *   racer thief SOCKET           brings a listener and takes its notifications all the same, for ever
+ *   racer crowd SOCKET COUNT     so many processes, each with a listener of its own, that ask now and then
  *   racer killed TRIES           callers that are killed; prints how many of their mounts were known
  */
 #define _GNU_SOURCE
@@ -572,6 +573,21 @@ static void thief(const char *agent)
 	go_on(listener);
 }
 
+static void crowd(const char *agent, long count)
+{
+	for (long i = 0; i < count; i++) {
+		if (fork() != 0)
+			continue;
+		prepare_inet();
+		pass_on(agent);
+		for (int fd = udp();; usleep(400000))
+			connect(fd, (struct sockaddr *)&in, sizeof(in));
+	}
+	puts("ready");
+	fflush(stdout);
+	pause();
+}
+
 /* ---- callers that are killed ---------------------------------------------------------------------- */
 
 static void killed(long tries)
@@ -614,6 +630,8 @@ int main(int argc, char **argv)
 		reuse(atol(argv[2]), argv[3], atoi(argv[4]));
 	} else if (argc > 2 && !strcmp(argv[1], "thief")) {
 		thief(argv[2]);
+	} else if (argc > 3 && !strcmp(argv[1], "crowd")) {
+		crowd(argv[2], atol(argv[3]));
 	} else if (argc > 2 && !strcmp(argv[1], "killed")) {
 		killed(atol(argv[2]));
 	} else {

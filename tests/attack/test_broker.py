@@ -129,6 +129,77 @@ def measure(user, b):
     return int(user.out(b.args("ask", "p99", "500", "2", "1", "0")).split()[0])
 
 
+@contextlib.contextmanager
+def crowd(cay, agent, uids, count):
+    """Users with many listeners each, whose helpers are never without work for long."""
+    program = shutil.copy(racer(), cay.dir / "racer")
+    all = [subprocess.Popen(["setpriv", f"--reuid={u}", f"--regid={u}", "--clear-groups", str(program), "crowd", agent.sock, str(count)],
+                            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True) for u in uids]
+    try:
+        for p in all:
+            assert p.stdout.readline() == b"ready\n"
+        yield
+    finally:
+        for p in all:
+            os.killpg(p.pid, signal.SIGKILL)
+            p.wait(5)
+            p.stdout.close()
+
+
+@pytest.mark.parametrize("many", [1, 5])
+def test_whoever_has_many_helpers_leaves_some_to_others(cay, user, many):
+    """One user's containers to one another; and five users, who may all be one with subordinate ids, to a sixth."""
+    uids = [user.uid] if many == 1 else [200000 + i for i in range(many)]
+    with Agent(cay, {"a": RACES["mount"][0]}) as agent, crowd(cay, agent, uids, 100):
+        wait_for(lambda: agent.status()["helpers"] >= (60 if many == 1 else 200), "helpers")
+        c = user.start(racing(cay, user, agent, ["mount"]).args("sleep", "1000"))
+        begun = time.monotonic()
+        r = subprocess.run(user.argv("exec", c, "sh", "-c", "mkdir -p /mnt/good; ask mount t /mnt/good tmpfs 0 ''"), capture_output=True,
+                           text=True, timeout=10)
+        assert r.stdout == "ok\n", r
+        assert time.monotonic() - begun < 5
+        assert agent.status()["helpers"] < 256, "all of them"
+        user.delete(c)
+
+
+def test_whoever_has_many_listeners_leaves_descriptors_to_others(cay, user):
+    class Poor(Agent):
+        around = ("prlimit", "--nofile=400:400")
+    need("prlimit")
+    with Poor(cay, {"a": RACES["mount"][0]}) as agent, crowd(cay, agent, [200000], 300):
+        wait_for(lambda: "user 200000 brought no container: user 200000 has 100 containers" in agent.log.read_text(), "the log")
+        c = user.start(racing(cay, user, agent, ["mount"]).args("sleep", "1000"))
+        assert user.sh(c, "mkdir -p /mnt/good; ask mount t /mnt/good tmpfs 0 ''").out == "ok\n"
+        assert len(agent.status()["containers"]) < 110
+        user.delete(c)
+
+
+# ---- standing elsewhere --------------------------------------------------------------------------------
+
+# Names that mean the other socket, for whoever stands where the attack brings him.
+ELSEWHERE = {
+    "chroot": ("default allow\ndeny unix connect /run/host/evil.sock\n", "chroot /run/host ask unix connect /evil.sock"),
+    "namespaces": ("default deny\nallow unix bind /run/**\nallow socket unix\nallow unix connect /run/good.sock\n",
+                   "unshare -U -r -m sh -c 'mount -o bind /run/host/evil.sock /run/good.sock && ask unix connect /run/good.sock'"),
+}
+
+
+@pytest.mark.parametrize("how", ELSEWHERE)
+def test_a_caller_that_stands_elsewhere_has_no_names(cay, user, how):
+    """A rule names what the container sees: not what a root or a mount of the caller's own makes of it."""
+    policy, attack = ELSEWHERE[how]
+    serve = "for s in /run/good.sock /run/host/evil.sock; do ask unix serve $s </dev/null >/dev/null 2>&1 & done; " \
+            "while [ ! -S /run/good.sock ] || [ ! -S /run/host/evil.sock ]; do sleep 0.05; done; sleep 0.3; "
+    with Agent(cay, {"a": policy}) as agent:
+        for asks in (False, True):
+            b = racing(cay, user, agent, ["connect"], f"asks-{asks}").caps("CAP_SYS_CHROOT", "CAP_SETUID", "CAP_SETGID", "CAP_SETFCAP")
+            if not asks:
+                del b.linux["seccomp"]
+            shutil.copytree(b.rootfs / "bin", b.rootfs / "run/host/bin", symlinks=True)
+            r = user.run(b.sh(serve + ("ask unix connect /run/host/evil.sock; ask unix connect /run/good.sock; " if asks else "") + attack))
+            assert r.out.split() == (["EPERM", "ok", "EPERM"] if asks else ["ok"]), (r, agent.records())
+
+
 # ---- no fd for whoever has none -------------------------------------------------------------------------
 
 def test_what_a_child_of_the_agent_holds_can_not_be_taken(cay, user):
