@@ -50,11 +50,15 @@ static void ask_of(const struct call *c, struct policy_ask *ask)
 
 /* ---- ping ----------------------------------------------------------------------------------- */
 
+/*
+ * Real and saved user stay the agent's: nobody else may send a signal to whoever holds the lock.
+ * What is made belongs to the effective one.
+ */
 static int drop_ids(const struct target *t, gid_t gid)
 {
 	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0 ||
 	    setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
-	    setresuid(t->uid[0], t->uid[1], t->uid[2]) < 0)
+	    setresuid((uid_t)-1, t->uid[1], (uid_t)-1) < 0)
 		return -errno;
 	return 0;
 }

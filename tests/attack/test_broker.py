@@ -174,6 +174,46 @@ def test_whoever_has_many_listeners_leaves_descriptors_to_others(cay, user):
         user.delete(c)
 
 
+# As the user who owns the container, from the host: whoever answers for it is stopped, if that can be.
+STOPPER = """
+import os, signal, sys, time
+def children(pid):
+    try:
+        return open(f"/proc/{pid}/task/{pid}/children").read().split()
+    except OSError:
+        return []
+refused = stopped = 0
+end = time.monotonic() + 4
+print("ready", flush=True)
+while time.monotonic() < end:
+    for helper in children(sys.argv[1]):
+        for child in children(helper):
+            try:
+                os.kill(int(child), signal.SIGSTOP)
+                stopped += 1
+            except PermissionError:
+                refused += 1
+            except ProcessLookupError:
+                pass
+print(refused, stopped)
+"""
+
+
+def test_whoever_makes_a_ping_can_not_be_stopped_by_its_user(cay, user):
+    """It holds a lock that the pings of all wait for."""
+    policy = "default deny\nallow socket inet dgram icmp\n"
+    with Agent(cay, {"a": policy}, "--rate", "1000000") as agent:
+        c = user.start(racing(cay, user, agent, ["socket"]).args("sleep", "1000"))
+        p = subprocess.Popen(["setpriv", f"--reuid={user.uid}", f"--regid={user.uid}", "--clear-groups", "/usr/bin/python3", "-c", STOPPER,
+                              str(agent.process.pid)], stdout=subprocess.PIPE, text=True)
+        assert p.stdout.readline() == "ready\n"
+        r = user.sh(c, "i=0; while [ $i -lt 300 ]; do ask socket 2 2 1; i=$((i+1)); done")
+        refused, stopped = map(int, p.communicate(timeout=TIMEOUT)[0].split())
+        assert refused + stopped > 0, "an attack that meets nobody shows nothing"
+        assert stopped == 0 and r.lines == ["ok"] * 300
+        user.delete(c)
+
+
 # ---- standing elsewhere --------------------------------------------------------------------------------
 
 # Names that mean the other socket, for whoever stands where the attack brings him.
