@@ -39,11 +39,11 @@ int terminal_require(struct err *e)
 	if (isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO))
 		return 0;
 	fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(e, errno,
-			       "process.terminal is true, but there is no terminal here: set it to "
-			       "false, or detach and give a --console-socket");
-	return 0;
+	/* The end is what callers of runc look for. */
+	return fd < 0 ? err_sys(e, errno,
+				"process.terminal is true, but there is no terminal here (set it to "
+				"false, or detach and give a --console-socket): open /dev/tty")
+		      : 0;
 }
 
 int terminal_begin(struct terminal *t, int console, struct err *e)
