@@ -141,10 +141,13 @@ def probe_binary():
 
 
 def remove_probe():
+    """What the next test needs is made anew then."""
+    global _probe, _template
     if _probe:
         _probe.unlink(missing_ok=True)
     if _template:
         shutil.rmtree(_template, ignore_errors=True)
+    _probe = _template = None
 
 
 _template = None
