@@ -44,7 +44,7 @@ class Conmon:
         start_out, start = os.pipe()
         env = {"PATH": os.environ["PATH"], "_OCI_SYNCPIPE": str(sync_in), "_OCI_STARTPIPE": str(start_out)}
         p = subprocess.Popen([str(a) for a in args], env=env, pass_fds=(sync_in, start_out), stderr=subprocess.PIPE,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **kw)
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=self.dir, **kw)
         self.cay.started.append(p)
         os.close(sync_in)
         os.close(start_out)
