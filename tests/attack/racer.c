@@ -592,9 +592,16 @@ static void crowd(const char *agent, long count)
 
 static void killed(long tries)
 {
-	long mounted = 0, known = 0;
+	struct timespec from, to;
+	long mounted = 0, known = 0, span;
 
 	prepare_mount();
+	/* Twice as long as a mount takes here: some are killed early, some late, some not at all. */
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	if (mount("race", good_dir, "tmpfs", 0, "size=64k") < 0 || umount2(good_dir, MNT_DETACH) < 0)
+		die("mount");
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	span = 2 * ((to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000);
 	for (long i = 0; i < tries; i++) {
 		pid_t pid = fork();
 
@@ -602,7 +609,7 @@ static void killed(long tries)
 			mount("race", good_dir, "tmpfs", 0, "size=64k");
 			_exit(0);
 		}
-		wait_us(i * 37 % 1500);
+		wait_us(i * 37 % span);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		/* What came of it, if anything, is there at once or a moment later. */
