@@ -59,10 +59,14 @@ struct call_kind {
 	const char *name;
 	int nr;
 	enum call_class class;
+	/* Kinds of rules that decide it, see RULE; 0: none does. */
+	unsigned int rules;
 	enum arg_shape shape[CALL_ARGS];
 	/* Answers the call, or has a child do so. NULL for CALL_ABSENT. */
 	void (*handle)(struct helper *h, struct call *c);
 };
+
+#define RULE(kind) (1U << POLICY_##kind)
 
 /** call_table - all rows, ends with one without name */
 extern const struct call_kind call_table[];

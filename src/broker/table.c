@@ -13,29 +13,30 @@ enum { OUR_ARCH = (int)AUDIT_ARCH_AARCH64 };
 #endif
 
 /* The only place that says what happens to a call. docs/access-control.md is held to it by a test. */
-#define LEND(name, handle, ...)                                                                    \
+#define ROW(name, class, rules, handle, ...)                                                       \
 	{                                                                                          \
-#name, SYS_##name, CALL_LEND, { __VA_ARGS__ }, handle                              \
+#name, SYS_##name, class, rules, { __VA_ARGS__ }, handle                           \
 	}
-#define ABSENT(name)                                                                               \
-	{                                                                                          \
-#name, SYS_##name, CALL_ABSENT, { ARG_NONE }, NULL                                 \
-	}
+#define SCALAR(name, ...) ROW(name, CALL_SCALAR, __VA_ARGS__)
+#define LEND(name, ...) ROW(name, CALL_LEND, __VA_ARGS__)
+#define ABSENT(name) ROW(name, CALL_ABSENT, 0, NULL, ARG_NONE)
+#define OF_CONNECT (RULE(CONNECT) | RULE(UNIX) | RULE(SOCKET))
+#define OF_BIND (RULE(BIND) | RULE(UNIX) | RULE(SOCKET))
 
 const struct call_kind call_table[] = {
-	{ "socket", SYS_socket, CALL_SCALAR, { ARG_INT, ARG_INT, ARG_INT }, handle_socket },
-	LEND(connect, handle_address, ARG_FD, ARG_ADDR, ARG_INT),
-	LEND(bind, handle_address, ARG_FD, ARG_ADDR, ARG_INT),
-	LEND(mount, handle_mount, ARG_TEXT, ARG_PATH, ARG_TEXT, ARG_INT, ARG_TEXT),
-	LEND(umount2, handle_umount, ARG_PATH, ARG_INT),
+	SCALAR(socket, RULE(SOCKET), handle_socket, ARG_INT, ARG_INT, ARG_INT),
+	LEND(connect, OF_CONNECT, handle_address, ARG_FD, ARG_ADDR, ARG_INT),
+	LEND(bind, OF_BIND, handle_address, ARG_FD, ARG_ADDR, ARG_INT),
+	LEND(mount, RULE(MOUNT), handle_mount, ARG_TEXT, ARG_PATH, ARG_TEXT, ARG_INT, ARG_TEXT),
+	LEND(umount2, 0, handle_umount, ARG_PATH, ARG_INT),
 #ifdef SYS_mknod
-	LEND(mknod, handle_mknod, ARG_PATH, ARG_INT, ARG_INT),
+	LEND(mknod, RULE(MKNOD), handle_mknod, ARG_PATH, ARG_INT, ARG_INT),
 #endif
-	LEND(mknodat, handle_mknod, ARG_FD, ARG_PATH, ARG_INT, ARG_INT),
-	LEND(sched_setscheduler, handle_sched, ARG_INT, ARG_INT, ARG_PARAM),
-	LEND(sched_setparam, handle_sched, ARG_INT, ARG_PARAM),
-	LEND(sched_setattr, handle_sched, ARG_INT, ARG_ATTR, ARG_INT),
-	LEND(sched_setaffinity, handle_sched, ARG_INT, ARG_INT, ARG_MASK),
+	LEND(mknodat, RULE(MKNOD), handle_mknod, ARG_FD, ARG_PATH, ARG_INT, ARG_INT),
+	LEND(sched_setscheduler, RULE(SCHED), handle_sched, ARG_INT, ARG_INT, ARG_PARAM),
+	LEND(sched_setparam, RULE(SCHED), handle_sched, ARG_INT, ARG_PARAM),
+	LEND(sched_setattr, RULE(SCHED), handle_sched, ARG_INT, ARG_ATTR, ARG_INT),
+	LEND(sched_setaffinity, RULE(SCHED), handle_sched, ARG_INT, ARG_INT, ARG_MASK),
 	ABSENT(open_tree),
 	ABSENT(move_mount),
 	ABSENT(fsopen),

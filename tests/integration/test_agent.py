@@ -492,12 +492,19 @@ def test_idle_connections_hurt_nobody(cay, user):
 
 # ---- the documentation ------------------------------------------------------------------------------
 
-def test_the_documentation_names_exactly_the_calls_of_the_table():
+def test_the_documentation_names_exactly_the_calls_of_the_table_and_their_rules():
     source = (REPO / "src/broker/table.c").read_text()
-    table = set(re.findall(r"^\t(?:LEND|ABSENT)\((\w+)", source, re.M)) | set(re.findall(r'^\t\{ "\w+", SYS_(\w+), ', source, re.M))
+    several = dict(re.findall(r"^#define (OF_\w+) (.*)$", source, re.M))
+    table = {}
+    for name, more in re.findall(r"^\t(?:SCALAR|LEND|ABSENT)\((\w+)(.*?)\),$", source, re.M | re.S):
+        for word in re.findall(r"\bOF_\w+", more):
+            more += several[word]
+        table[name] = {k.lower() for k in re.findall(r"RULE\((\w+)\)", more)}
     text = (REPO / "docs/access-control.md").read_text()
     rows = set()
     for ln in text.split("## The calls")[1].split("\n## ")[0].splitlines():
         if ln.startswith("| `"):
-            rows |= set(re.findall(r"`(\w+)`", ln.split("|")[1]))
-    assert rows == table
+            calls, rules = (set(re.findall(r"`(\w+)`", ln.split("|")[i])) for i in (1, 2))
+            rows |= calls
+            assert rules == set().union(*(table[c] for c in calls)), calls
+    assert rows == set(table)

@@ -17,6 +17,7 @@
 
 #include "broker/agent.h"
 #include "broker/decide.h"
+#include "policy/policy_text.h"
 
 /* What an agent decides without looking at anything but its arguments. */
 
@@ -178,6 +179,39 @@ static void calls_of_another_architecture_are_none(void **state)
 		assert_true((k->class == CALL_ABSENT) == (k->handle == NULL));
 }
 
+/* Names of the kinds, as lines begin with them. */
+static const char *const kinds[] = {
+	[POLICY_READ] = "read",	      [POLICY_WRITE] = "write", [POLICY_EXEC] = "exec",
+	[POLICY_CONNECT] = "connect", [POLICY_BIND] = "bind",	[POLICY_UNIX] = "unix",
+	[POLICY_SOCKET] = "socket",   [POLICY_MOUNT] = "mount", [POLICY_MKNOD] = "mknod",
+	[POLICY_CHOWN] = "chown",     [POLICY_SCHED] = "sched", [POLICY_SYSCALL] = "syscall",
+};
+_Static_assert(ARRAY_LEN(kinds) == POLICY_KINDS, "each kind has a name");
+
+/* A policy that is said to be kept is kept by a call, and a call is decided by what is kept. */
+static void lines_are_carried_where_a_call_asks_them(void **state)
+{
+	unsigned int asked = RULE(SYSCALL); /* of each call, by its name */
+
+	(void)state;
+	for (const struct call_kind *k = call_table; k->name; k++) {
+		asked |= k->rules;
+		assert_true(k->class != CALL_ABSENT || k->rules == 0);
+	}
+	for (unsigned int i = 0; i < POLICY_KINDS; i++) {
+		char text[64];
+		const struct policy_line *line;
+		AUTO_POLICY struct policy *p = NULL;
+
+		(void)snprintf(text, sizeof(text), "deny %s **\n", kinds[i]);
+		p = parse(text);
+		assert_int_equal(policy_lines(p, &line), 1);
+		if (!policy_gap(line) != !!(asked & 1U << i))
+			fail_msg("%s: %s", kinds[i],
+				 policy_gap(line) ? policy_gap(line) : "carried");
+	}
+}
+
 /* ---- copying: from our own memory, which is a guest's as good as any ------------------------------- */
 
 static struct call *begin(struct call *c, const char *name, uint64_t a0, uint64_t a1, uint64_t a2)
@@ -288,6 +322,7 @@ int main(void)
 		cmocka_unit_test(flags_of_mount_are_a_list),
 		cmocka_unit_test(what_is_never_lent_is_not),
 		cmocka_unit_test(calls_of_another_architecture_are_none),
+		cmocka_unit_test(lines_are_carried_where_a_call_asks_them),
 		cmocka_unit_test(copies_end_where_memory_ends),
 		cmocka_unit_test(lengths_are_bounded),
 		cmocka_unit_test(mounts_are_remembered_up_to_a_number),
