@@ -14,7 +14,13 @@
  * into a pool of fixed size; nobody looks at the guest's memory a second time.
  */
 
-enum { CALL_ARGS = 6, CALL_ADDR_MAX = 128, CALL_MASK_MAX = 1024, CALL_POOL = 20 << 10 };
+enum {
+	CALL_ARGS = 6,
+	CALL_ADDR_MAX = 128,
+	CALL_MASK_MAX = 1024,
+	CALL_VALUE_MAX = 4096,
+	CALL_POOL = 20 << 10
+};
 
 enum arg_shape {
 	ARG_NONE,
@@ -26,7 +32,7 @@ enum arg_shape {
 	ARG_PARAM, /* struct sched_param */
 	ARG_ATTR,  /* struct sched_attr, which begins with its size */
 	ARG_MASK,  /* a mask of processors; its length is the argument before */
-	ARG_VALUE, /* up to CALL_ADDR_MAX bytes; their number is the next argument */
+	ARG_VALUE, /* up to CALL_VALUE_MAX bytes; their number is the next argument */
 	ARG_OUT,   /* written to when the call is done; not read */
 };
 

@@ -90,6 +90,18 @@ bool decide_device_is_free(uint32_t mode, uint32_t major, uint32_t minor)
 	return type == S_IFCHR && major == 0 && minor == 0;
 }
 
+enum xattr_way decide_xattr(const char *name, const char *value, size_t len)
+{
+	if (!str_after(name, "trusted."))
+		return XATTR_OWN;
+	if (!policy_lends_xattr(name) || len > 1)
+		return XATTR_NEVER;
+	/* overlayfs.rst: "x" says that there are whiteouts inside which are attributes, too. */
+	if (len == 0 || *value == 'y' || *value == 'x')
+		return XATTR_LENT;
+	return XATTR_NEVER;
+}
+
 bool decide_mount_flags(unsigned long flags)
 {
 	const unsigned long plain = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME |

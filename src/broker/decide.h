@@ -57,5 +57,15 @@ bool decide_sched(int policy);
 /** decide_device - kinds of nodes that a container may make without any right, too */
 bool decide_device_is_free(uint32_t mode, uint32_t major, uint32_t minor);
 
+/* Who sets an extended attribute that is allowed. */
+enum xattr_way {
+	XATTR_OWN,   /* a child like the caller, with its rights */
+	XATTR_LENT,  /* we, since it takes a right of the host's */
+	XATTR_NEVER, /* whatever the policy says */
+};
+
+/** decide_xattr - @value may hold anything */
+enum xattr_way decide_xattr(const char *name, const char *value, size_t len);
+
 /** decide_mount_flags - flags of mount(2) that we perform, of those asked for; the rest is refused */
 bool decide_mount_flags(unsigned long flags);

@@ -173,6 +173,108 @@ void effect_go_on(void (*then)(const struct helper *h), const struct helper *h)
 	_exit(pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : SILENT);
 }
 
+/* ---- a child that keeps our rights ------------------------------------------------------------ */
+
+static int send_with(int sock, int fd, const void *bytes, size_t len)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = len };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (fd >= 0) {
+		m.msg_control = control.bytes;
+		m.msg_controllen = sizeof(control.bytes);
+		control.head = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+						 .cmsg_type = SCM_RIGHTS,
+						 .cmsg_len = CMSG_LEN(sizeof(int)) };
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	}
+	do {
+		n = sendmsg(sock, &m, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+/* Return: bytes; 0 at the end; -errno. */
+static ssize_t receive_with(int sock, int *ret_fd, void *bytes, size_t len)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = bytes, .iov_len = len };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.bytes,
+			    .msg_controllen = sizeof(control.bytes) };
+	const struct cmsghdr *c;
+	ssize_t n;
+
+	do {
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	*ret_fd = -EBADF;
+	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+	return n < 0 ? -errno : n;
+}
+
+static void serve_once(const struct keeper *k, int sock)
+{
+	_Alignas(16) char bytes[KEEPER_BYTES];
+	AUTO_FD int fd = -EBADF, ret = -EBADF;
+	const ssize_t n = receive_with(sock, &fd, bytes, sizeof(bytes));
+	int r;
+
+	/* It was refused, and nobody asks. */
+	if (n <= 0)
+		return;
+	r = call_alive(k->h, k->c) ? k->serve(k, fd, bytes, (size_t)n, &ret) : -ESRCH;
+	(void)send_with(sock, ret, &r, sizeof(r));
+}
+
+int effect_keep(struct keeper *k)
+{
+	int pair[2], status = 0;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		k->sock = pair[0];
+		close(pair[1]);
+		return prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : 0;
+	}
+	close(pair[0]);
+	if (pid > 0)
+		serve_once(k, pair[1]);
+	close(pair[1]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	_exit(pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : SILENT);
+}
+
+int effect_ask(struct keeper *k, int fd, const void *bytes, size_t len, int *ret_fd)
+{
+	int r = send_with(k->sock, fd, bytes, len), answer = -EPERM, got = -EBADF;
+
+	if (r == 0 && receive_with(k->sock, &got, &answer, sizeof(answer)) != sizeof(answer))
+		r = -EPERM;
+	if (r == 0)
+		r = answer;
+	if (ret_fd && r == 0)
+		*ret_fd = got;
+	else
+		auto_close_fd(&got);
+	return r;
+}
+
 void effect_reap(struct helper *h)
 {
 	for (unsigned int i = 0; i < SHARED_CHILDREN; i++) {

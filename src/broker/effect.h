@@ -46,6 +46,40 @@ void effect_fork(struct helper *h, struct call *c, unsigned int deadline_ms,
  */
 void effect_go_on(void (*then)(const struct helper *h), const struct helper *h);
 
+/*
+ * What needs rights that a child like the caller has not is done by another one that keeps ours,
+ * on what the former resolved and decided.
+ */
+struct keeper {
+	struct helper *h;
+	const struct call *c;
+	const struct target *t;
+	/* Performs a request. Return: 0 or -errno; may set *@ret_fd */
+	int (*serve)(const struct keeper *k, int fd, const void *bytes, size_t len, int *ret_fd);
+	const void *order; /* for @serve: what both know from before */
+	int sock;	   /* of the asking one */
+};
+
+enum { KEEPER_BYTES = 128 }; /* of a request, at most */
+
+/**
+ * effect_keep - go on in another child; the one that called this keeps its rights for one request
+ * @k: filled but for @sock; must be there until effect_ask
+ *
+ * Context: in a child. Returns in the new one; the other ends as that does.
+ * Return: 0 or -errno.
+ */
+int effect_keep(struct keeper *k);
+
+/**
+ * effect_ask - have the keeper serve, once
+ * @fd:     goes to it; -EBADF: none
+ * @ret_fd: what came back, when not NULL; -EBADF: nothing
+ *
+ * Return: what it returned, or -errno.
+ */
+int effect_ask(struct keeper *k, int fd, const void *bytes, size_t len, int *ret_fd);
+
 /** effect_reap - take note of children that have ended; one that did not answer is refused for */
 void effect_reap(struct helper *h);
 /** effect_busy - how many children are at work? */

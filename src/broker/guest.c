@@ -139,7 +139,10 @@ static int copy_one(struct call *c, unsigned int i)
 			       ? copy_bytes(c, a, (uint32_t)c->arg[i + 1].value, CALL_ADDR_MAX)
 			       : r;
 	case ARG_VALUE:
-		return i + 1 < CALL_ARGS ? copy_bytes(c, a, c->arg[i + 1].value, CALL_ADDR_MAX) : r;
+		if (i + 1 < CALL_ARGS && c->arg[i + 1].value > CALL_VALUE_MAX)
+			return -E2BIG;
+		return i + 1 < CALL_ARGS ? copy_bytes(c, a, c->arg[i + 1].value, CALL_VALUE_MAX)
+					 : r;
 	case ARG_MASK:
 		/* The kernel, too, takes what it has processors for of a longer mask. */
 		if (i == 0 || (uint32_t)c->arg[i - 1].value > CALL_MASK_MAX)

@@ -9,4 +9,5 @@ void handle_address(struct helper *h, struct call *c);
 void handle_mount(struct helper *h, struct call *c);
 void handle_umount(struct helper *h, struct call *c);
 void handle_mknod(struct helper *h, struct call *c);
+void handle_xattr(struct helper *h, struct call *c);
 void handle_sched(struct helper *h, struct call *c);

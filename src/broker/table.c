@@ -33,6 +33,9 @@ const struct call_kind call_table[] = {
 	LEND(mknod, RULE(MKNOD), handle_mknod, ARG_PATH, ARG_INT, ARG_INT),
 #endif
 	LEND(mknodat, RULE(MKNOD), handle_mknod, ARG_FD, ARG_PATH, ARG_INT, ARG_INT),
+	LEND(setxattr, RULE(XATTR), handle_xattr, ARG_PATH, ARG_TEXT, ARG_VALUE, ARG_INT, ARG_INT),
+	LEND(lsetxattr, RULE(XATTR), handle_xattr, ARG_PATH, ARG_TEXT, ARG_VALUE, ARG_INT, ARG_INT),
+	LEND(fsetxattr, RULE(XATTR), handle_xattr, ARG_FD, ARG_TEXT, ARG_VALUE, ARG_INT, ARG_INT),
 	LEND(sched_setscheduler, RULE(SCHED), handle_sched, ARG_INT, ARG_INT, ARG_PARAM),
 	LEND(sched_setparam, RULE(SCHED), handle_sched, ARG_INT, ARG_PARAM),
 	LEND(sched_setattr, RULE(SCHED), handle_sched, ARG_INT, ARG_ATTR, ARG_INT),

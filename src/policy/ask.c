@@ -149,6 +149,14 @@ bool ask_values(const struct policy_ask *ask, struct value v[POLICY_FIELDS])
 	case POLICY_SCHED:
 		sched_values(ask, v);
 		return v[SCHED_POLICY].set || ask->u.sched.cpus;
+	case POLICY_XATTR:
+		v[XATTR_NAME] = of_text(ask->u.xattr.name);
+		v[XATTR_PATH] = of_text(ask->u.xattr.path);
+		return ask->u.xattr.name && path_is_plain(ask->u.xattr.path);
+	case POLICY_BPF:
+		v[BPF_TYPE] = of_number(ask->u.bpf.type);
+		v[BPF_CMD] = of_number(ask->u.bpf.cmd);
+		return true;
 	case POLICY_SYSCALL:
 		v[SYSCALL_NAME] = of_text(ask->u.syscall);
 		return ask->u.syscall != NULL;

@@ -27,6 +27,25 @@ static const char *of_mount(const struct rule *r)
 		       : NULL;
 }
 
+/*
+ * Documentation/filesystems/overlayfs.rst. An opaque directory and a whiteout hide what lies below
+ * them, and that is all they do. "redirect" and "metacopy" show other files than those of the name,
+ * "origin" and "upper" hold file handles: whoever mounted an overlay of such a layer would give
+ * away what he never meant to.
+ */
+bool policy_lends_xattr(const char *name)
+{
+	return str_eq(name, "trusted.overlay.opaque") || str_eq(name, "trusted.overlay.whiteout");
+}
+
+static const char *of_xattr(const struct pattern *name)
+{
+	if (name->match == MATCH_TEXT && str_after(name->text, "trusted.") &&
+	    !policy_lends_xattr(name->text))
+		return "of trusted. the broker sets overlay.opaque and overlay.whiteout alone";
+	return NULL;
+}
+
 /* What an allow rule promises. To refuse is never more than the broker can. */
 static const char *of_promise(const struct rule *r)
 {
@@ -35,6 +54,8 @@ static const char *of_promise(const struct rule *r)
 	if (r->kind == POLICY_SOCKET && r->field[SOCKET_FAMILY].match == MATCH_RANGE &&
 	    r->field[SOCKET_FAMILY].low == AF_PACKET)
 		return "the broker lends no packet sockets";
+	if (r->kind == POLICY_XATTR)
+		return of_xattr(&r->field[XATTR_NAME]);
 	if (r->kind == POLICY_SYSCALL)
 		return "what the broker lends is allowed by its own kind, not by its name";
 	return NULL;
@@ -56,8 +77,11 @@ static const char *of_kind(enum policy_kind kind)
 	case POLICY_MOUNT:
 	case POLICY_MKNOD:
 	case POLICY_SCHED:
+	case POLICY_XATTR:
 	case POLICY_SYSCALL:
 		return NULL;
+	case POLICY_BPF:
+		return "no enforcer looks at BPF programs";
 	case POLICY_KINDS:
 		break;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/policy_private.h"
 
+#include <linux/bpf.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -89,6 +90,15 @@ static const struct word words_sched[] = {
 	{ "batch", SCHED_BATCH }, { "idle", SCHED_IDLE }, { 0 },
 };
 
+static const struct word words_programs[] = { { "device", BPF_PROG_TYPE_CGROUP_DEVICE }, { 0 } };
+
+static const struct word words_bpf[] = {
+	{ "load", BPF_PROG_LOAD },
+	{ "attach", BPF_PROG_ATTACH },
+	{ "detach", BPF_PROG_DETACH },
+	{ 0 },
+};
+
 const struct word words_flags[] = {
 	{ "ro", MS_RDONLY },
 	{ "nosuid", MS_NOSUID },
@@ -172,6 +182,16 @@ static const struct kind kinds[] = {
 			       "a scheduling policy", 0, 0 },
 			     { ARG_RANGE, ARG_OPTIONAL, SCHED_PRIORITY, "priority", NULL,
 			       "a priority", 99, 0 } } },
+	[POLICY_XATTR] = { "xattr",
+			   "xattr NAME... [on PATH]",
+			   { { ARG_LABEL, ARG_MANY | ARG_ANY, XATTR_NAME, NULL, NULL,
+			       "the name of an attribute", 0, 0 },
+			     { ARG_PATH, ARG_OPTIONAL, XATTR_PATH, "on", NULL, "a path", 0, 0 } } },
+	[POLICY_BPF] = { "bpf",
+			 "bpf device [load|attach|detach]",
+			 { { ARG_WORD, 0, BPF_TYPE, NULL, words_programs, "device", 0, 0 },
+			   { ARG_WORD, ARG_OPTIONAL, BPF_CMD, NULL, words_bpf,
+			     "load, attach or detach", 0, 0 } } },
 	[POLICY_SYSCALL] = { "syscall",
 			     "syscall NAME|@GROUP...",
 			     { { ARG_CALL, ARG_MANY, SYSCALL_NAME, NULL, NULL,

@@ -45,13 +45,17 @@ int parse_path_part(struct parser *ps, const char *s, size_t len, struct pattern
 	return 0;
 }
 
-/* @name, @prefix* */
-static int parse_abstract(struct parser *ps, struct pattern *ret)
+/* @name, @prefix*; user.name, user.* */
+static int parse_label(struct parser *ps, const struct arg *a, struct pattern *ret)
 {
 	struct pattern f = { .match = MATCH_TEXT };
 	size_t len = ps->word_len;
 	int r;
 
+	if ((a->flags & ARG_ANY) && text_is(ps, "*") && !ps->question) {
+		*ret = (struct pattern){ 0 };
+		return 0;
+	}
 	if (len > 1 && ps->word[len - 1] == '*' && !ps->question) {
 		f.match = MATCH_PREFIX;
 		len--;
@@ -59,7 +63,7 @@ static int parse_abstract(struct parser *ps, struct pattern *ret)
 	r = text_plain(ps, ps->word, len, &f.text, &f.len);
 	if (r < 0)
 		return r;
-	if (f.match == MATCH_TEXT && f.len == 1)
+	if (a->type == ARG_NAME && f.match == MATCH_TEXT && f.len == 1)
 		return fault(ps, 0, "\"@\" needs a name, or * for any");
 	f.rank = (uint32_t)f.len * 4 + (f.match == MATCH_TEXT ? 3 : 1);
 	*ret = f;
@@ -252,8 +256,10 @@ static int parse_arg(struct parser *ps, const struct kind *k, const struct arg *
 	case ARG_SOURCE:
 		return parse_source(ps, r, f);
 	case ARG_NAME:
-		return ps->word[0] == '@' ? parse_abstract(ps, f)
+		return ps->word[0] == '@' ? parse_label(ps, a, f)
 					  : parse_path_part(ps, ps->word, ps->word_len, f);
+	case ARG_LABEL:
+		return parse_label(ps, a, f);
 	case ARG_FSTYPE:
 		return parse_fstype(ps, f);
 	case ARG_CALL:
@@ -351,7 +357,7 @@ int parse_kind(struct parser *ps, struct rule *r)
 		return fault(
 			ps, 0,
 			"expected read, write, exec, connect, bind, unix, socket, mount, mknod, "
-			"chown, sched or syscall");
+			"chown, sched, xattr, bpf or syscall");
 	k = kind_of(r->kind);
 	text_next(ps);
 	if (text_is(ps, "**") && !text_more(ps) && !ps->question) {

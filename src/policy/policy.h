@@ -33,6 +33,8 @@ enum policy_kind {
 	POLICY_MKNOD,
 	POLICY_CHOWN,
 	POLICY_SCHED,
+	POLICY_XATTR, /* an extended attribute is set */
+	POLICY_BPF,
 	POLICY_SYSCALL,
 	POLICY_KINDS
 };
@@ -109,6 +111,13 @@ struct policy_ask {
 				*cpus; /* affinity: bits of @cpus_words words; NULL: none asked */
 			size_t cpus_words;
 		} sched;
+		struct {
+			const char *name, *path;
+		} xattr;
+		struct {
+			uint32_t type; /* BPF_PROG_TYPE_* */
+			uint32_t cmd;  /* BPF_PROG_LOAD, _ATTACH, _DETACH */
+		} bpf;
 		const char *syscall; /* name */
 	} u;
 };
@@ -138,6 +147,9 @@ struct policy_verdict {
  */
 void policy_decide(const struct policy *p, const struct policy_ask *ask,
 		   struct policy_verdict *ret);
+
+/** policy_lends_xattr - an attribute of the host's ("trusted.") that the broker may set for a container */
+bool policy_lends_xattr(const char *name);
 
 /** policy_speaks - does any allow or deny rule of this kind exist? */
 bool policy_speaks(const struct policy *p, enum policy_kind kind);

@@ -26,6 +26,8 @@ enum { SOCKET_FAMILY, SOCKET_TYPE, SOCKET_PROTOCOL };
 enum { MOUNT_FSTYPE, MOUNT_SOURCE, MOUNT_TARGET };
 enum { MKNOD_TYPE, MKNOD_MAJOR, MKNOD_MINOR, MKNOD_PATH };
 enum { SCHED_POLICY, SCHED_PRIORITY };
+enum { XATTR_NAME, XATTR_PATH };
+enum { BPF_TYPE, BPF_CMD };
 enum { SYSCALL_NAME };
 
 enum match {
@@ -33,7 +35,7 @@ enum match {
 	MATCH_UNSET,	/* what leaves this field alone */
 	MATCH_TEXT,	/* exactly */
 	MATCH_TYPE,	/* a file system, whatever its subtype: fuse is fuse.sshfs, too */
-	MATCH_PREFIX,	/* @name* */
+	MATCH_PREFIX,	/* @name*, user.* */
 	MATCH_CHILDREN, /* dir/\* */
 	MATCH_TREE,	/* dir/\** */
 	MATCH_GROUP,	/* of system calls: @low */
@@ -118,6 +120,7 @@ enum arg_type {
 	ARG_PATH,
 	ARG_SOURCE, /* path, or what is none: "none", "host:/export" */
 	ARG_NAME,   /* path, @abstract or @prefix* */
+	ARG_LABEL,  /* text or prefix* */
 	ARG_FSTYPE,
 	ARG_CALL,
 	ARG_WORD,     /* of a list; its number */

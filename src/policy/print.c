@@ -69,6 +69,7 @@ static void print_value(const struct arg *a, const struct value *v, int family, 
 	case ARG_PATH:
 	case ARG_SOURCE:
 	case ARG_NAME:
+	case ARG_LABEL:
 	case ARG_FSTYPE:
 	case ARG_CALL:
 		print_text(out, v->text, v->len);
@@ -166,6 +167,12 @@ static void print_pattern(const struct arg *a, const struct pattern *f, int fami
 	case ARG_NAME:
 	case ARG_CALL:
 		print_path(f, out);
+		break;
+	case ARG_LABEL:
+		if (f->match == MATCH_ANY)
+			buf_str(out, "*");
+		else
+			print_path(f, out);
 		break;
 	case ARG_FSTYPE:
 		buf_str(out, f->match == MATCH_ANY ? "*" : f->text);

@@ -113,6 +113,18 @@ static int fill(struct parser *ps, const struct rule *r, struct policy_question 
 		return 0;
 	case POLICY_SCHED:
 		return fill_cpus(r, q);
+	case POLICY_XATTR:
+		if (f[XATTR_PATH].match != MATCH_TEXT)
+			return fault(ps, 0, "the path is missing: on PATH");
+		q->ask.u.xattr.name = f[XATTR_NAME].text;
+		q->ask.u.xattr.path = f[XATTR_PATH].text;
+		return 0;
+	case POLICY_BPF:
+		if (f[BPF_CMD].match != MATCH_RANGE)
+			return fault(ps, 0, "what of it: load, attach or detach?");
+		q->ask.u.bpf.type = f[BPF_TYPE].low;
+		q->ask.u.bpf.cmd = f[BPF_CMD].low;
+		return 0;
 	case POLICY_SYSCALL:
 		q->ask.u.syscall = f[SYSCALL_NAME].text;
 		return 0;

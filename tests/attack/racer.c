@@ -41,6 +41,7 @@
 #include <sys/un.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -215,6 +216,18 @@ static int try_sched(bool *won)
 	return (int)r;
 }
 
+/* setxattr; what is won, only the host sees */
+static const char opaque[] = "trusted.overlay.opaque";
+
+static int try_xattr(bool *won)
+{
+	int r = setxattr(path, opaque, "y", 1, 0);
+
+	*won = getxattr(evil_dir, opaque, NULL, 0) >= 0;
+	removexattr(evil_dir, opaque);
+	return r;
+}
+
 static const struct kind {
 	const char *name;
 	int nr;
@@ -227,6 +240,8 @@ static const struct kind {
 	{ "mount", SYS_mount, prepare_mount, flip_path, try_mount },
 	{ "link", SYS_mount, prepare_link, flip_link, try_mount },
 	{ "node", SYS_mknodat, prepare_node, flip_path, try_node },
+	{ "xattr", SYS_setxattr, prepare_mount, flip_path, try_xattr },
+	{ "xattr-link", SYS_setxattr, prepare_link, flip_link, try_xattr },
 	{ "sched", SYS_sched_setscheduler, prepare_sched, flip_sched, try_sched },
 };
 
@@ -289,7 +304,8 @@ static int filter(int nr)
 
 static bool looks_good(const struct seccomp_notif *n)
 {
-	const unsigned int at = n->data.nr == SYS_mount || n->data.nr == SYS_connect ||
+	const unsigned int at = n->data.nr == SYS_setxattr ? 0
+				: n->data.nr == SYS_mount || n->data.nr == SYS_connect ||
 						n->data.nr == SYS_mknodat
 					? 1
 					: 2;
@@ -598,7 +614,8 @@ static void killed(long tries)
 	prepare_mount();
 	/* Twice as long as a mount takes here: some are killed early, some late, some not at all. */
 	clock_gettime(CLOCK_MONOTONIC, &from);
-	if (mount("race", good_dir, "tmpfs", 0, "size=64k") < 0 || umount2(good_dir, MNT_DETACH) < 0)
+	if (mount("race", good_dir, "tmpfs", 0, "size=64k") < 0 ||
+	    umount2(good_dir, MNT_DETACH) < 0)
 		die("mount");
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	span = 2 * ((to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000);

@@ -51,6 +51,8 @@ def racing(cay, user, agent, calls, name="bundle"):
     return b
 
 
+OPAQUE = "trusted.overlay.opaque"
+
 # What is raced for: the policy, the calls that are asked about, tries in a short run.
 RACES = {
     "inet": ("allow connect udp 127.0.0.1/32:80\n", ["connect"], 5000),
@@ -58,6 +60,8 @@ RACES = {
     "mount": ("allow mount tmpfs on /mnt/good size<=64k\n", ["mount", "umount2"], 1000),
     "link": ("allow mount tmpfs on /mnt/good size<=64k\n", ["mount", "umount2"], 1000),
     "node": ("allow mknod p on /mnt/good.node\n", ["mknodat"], 1000),
+    "xattr": ("allow xattr trusted.overlay.opaque on /mnt/good\n", ["setxattr"], 1000),
+    "xattr-link": ("allow xattr trusted.overlay.opaque on /mnt/good\n", ["setxattr"], 1000),
     "sched": ("allow sched fifo priority<=5\nallow sched other\n", ["sched_setscheduler"], 1500),
 }
 
@@ -77,6 +81,9 @@ def test_an_argument_that_changes_while_it_is_decided(cay, user, kind):
         print(f"{kind}: {tried} tries, {won} won, {allowed} allowed")
         # Both ways to answer were taken, or nothing was raced for.
         assert won == 0 and 0 < allowed < tried
+        if kind.startswith("xattr"):
+            assert os.getxattr(b.rootfs / "mnt/good", OPAQUE) == b"y"
+            assert OPAQUE not in os.listxattr(b.rootfs / "mnt/evil")
 
 
 def test_a_number_that_is_given_to_another_process(cay):

@@ -23,6 +23,7 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -305,6 +306,18 @@ static int do_mknod(char **a)
 	return answer(mknod(a[0], type | 0644, makedev(atoi(a[2]), atoi(a[3]))));
 }
 
+/* setxattr path|link|fd FILE NAME VALUE */
+static int do_setxattr(char **a)
+{
+	const size_t n = strlen(a[3]);
+
+	if (!strcmp(a[0], "link"))
+		return answer(lsetxattr(a[1], a[2], a[3], n, 0));
+	if (!strcmp(a[0], "fd"))
+		return answer(fsetxattr(open(a[1], O_RDONLY), a[2], a[3], n, 0));
+	return answer(setxattr(a[1], a[2], a[3], n, 0));
+}
+
 /* syscall NUMBER ARGUMENT... */
 static int do_syscall(char **a)
 {
@@ -454,12 +467,12 @@ static const struct {
 	const char *name;
 	int (*run)(char **args);
 } all[] = {
-	{ "socket", do_socket },     { "connect", do_connect }, { "bind", do_bind },
-	{ "listen", do_listen },     { "unix", do_unix },	{ "sched", do_sched },
-	{ "affinity", do_affinity }, { "mount", do_mount },	{ "umount", do_umount },
-	{ "mknod", do_mknod },	     { "many", do_many },	{ "cost", do_cost },
-	{ "stuck", do_stuck },	     { "p99", do_p99 },		{ "snoop", do_snoop },
-	{ "syscall", do_syscall },
+	{ "socket", do_socket },     { "connect", do_connect },	  { "bind", do_bind },
+	{ "listen", do_listen },     { "unix", do_unix },	  { "sched", do_sched },
+	{ "affinity", do_affinity }, { "mount", do_mount },	  { "umount", do_umount },
+	{ "mknod", do_mknod },	     { "many", do_many },	  { "cost", do_cost },
+	{ "stuck", do_stuck },	     { "p99", do_p99 },		  { "snoop", do_snoop },
+	{ "syscall", do_syscall },   { "setxattr", do_setxattr },
 };
 
 int main(int argc, char **argv)

@@ -253,6 +253,64 @@ def test_unix_sockets_are_decided_by_where_their_path_ends(cay, user):
         user.delete(a)
 
 
+# ---- extended attributes -------------------------------------------------------------------------
+
+OPAQUE, WHITEOUT = "trusted.overlay.opaque", "trusted.overlay.whiteout"
+
+
+def need_attributes(where):
+    try:
+        for name in ("user.cay", "trusted.cay"):
+            os.setxattr(where, name, b"")
+            os.removexattr(where, name)
+    except OSError:
+        harness.skip(f"a file system at {where} that has user. and trusted. attributes")
+
+
+def test_what_makes_an_overlay_hide_something_is_lent_and_nothing_else_of_it(cay, user):
+    policy = "default deny\n" + BASE + "deny xattr user.no\nallow xattr trusted.* user.* on /mnt/**\n"
+    with Agent(cay, {"a": policy, "b": "default allow\n"}) as agent:
+        a, b = (container(cay, user, agent, p, p) for p in "ab")
+        root = cay.dir / "a/rootfs"
+        need_attributes(root)
+        ask = "ask setxattr path /mnt/x"
+        r = user.sh(a, f"mkdir /mnt/d; touch /mnt/f; ln -s d /mnt/l; {ask} {OPAQUE} y; ask setxattr link /mnt/l {OPAQUE} y; ask setxattr path /mnt/l {OPAQUE} x; "
+                       f"ask setxattr fd /mnt/f {WHITEOUT} ''; {ask} {OPAQUE} z; {ask} {OPAQUE} yy; {ask} {WHITEOUT} n")
+        assert r.lines == ["ok", "EPERM", "ok", "ok", "EPERM", "EPERM", "EPERM"], (r, agent.records())
+        assert os.getxattr(root / "mnt/x", OPAQUE) == b"y" and os.getxattr(root / "mnt/d", OPAQUE) == b"x"
+        assert os.getxattr(root / "mnt/f", WHITEOUT) == b""
+        # Those that show something else, and those of anybody else, whatever the policy says.
+        for name in ("redirect", "metacopy", "origin", "upper", "impure", "nlink", "uuid", "protattr", "overlay.opaque"):
+            assert user.exec(a, "ask", "setxattr", "path", "/mnt/d", f"trusted.overlay.{name}", "y").out == "EPERM\n", name
+        assert user.sh(a, f"{ask} trusted.x y; {ask} user.yes 1; {ask} user.no 1; ask setxattr path /etc user.x 1; {ask} '' y; ask setxattr path /no {OPAQUE} y"
+                       ).lines == ["EPERM", "ok", "EPERM", "EPERM", "ERANGE", "ENOENT"]
+        assert agent.record(what=f"xattr {OPAQUE} on /mnt/x")["rule"].startswith("allow xattr trusted.*")
+        # A default lends nothing, but lets be done what anybody may do.
+        assert user.sh(b, f"{ask} {OPAQUE} y; {ask} user.x 1").lines == ["EPERM", "ok"]
+        assert os.listxattr(cay.dir / "b/rootfs/mnt/x") == ["user.x"]
+        user.delete(a)
+        user.delete(b)
+
+
+def test_attributes_of_what_is_not_the_containers_own_are_not_lent(cay, user):
+    """A directory of the host's that everybody may write to: hiding what is in there is its owner's right."""
+    policy = "default deny\n" + BASE + f"allow xattr {OPAQUE}\n"
+    with Agent(cay, {"a": policy}) as agent:
+        shared = cay.dir / "shared"
+        for d in ("theirs", "own"):
+            (shared / d).mkdir(parents=True)
+            (shared / d).chmod(0o777)
+        os.chown(shared / "own", user.uid, user.uid)
+        b = ask(rootless_bundle(cay), agent.sock, "a").mount("/mnt/s", type="bind", source=str(shared), options=["bind"])
+        (b.rootfs / "mnt/s").mkdir()
+        need_attributes(b.rootfs)
+        a = user.start(b.args("sleep", "1000"))
+        assert user.sh(a, f"for d in theirs own; do ask setxattr path /mnt/s/$d {OPAQUE} y; done; ask setxattr path /dev/null {OPAQUE} y"
+                       ).lines == ["EPERM", "ok", "EPERM"]
+        assert os.listxattr(shared / "theirs") == [] and os.listxattr(shared / "own") == [OPAQUE]
+        user.delete(a)
+
+
 # ---- scheduling ----------------------------------------------------------------------------------
 
 def test_a_priority_is_lent_within_its_range(cay, user):

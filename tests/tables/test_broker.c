@@ -156,6 +156,57 @@ static void flags_of_mount_are_a_list(void **state)
 	assert_false(decide_mount_flags(1UL << 40));
 }
 
+static void attributes_of_the_host_are_lent_by_name_and_value(void **state)
+{
+	static const struct {
+		const char *name, *value;
+		enum xattr_way way;
+	} rows[] = {
+		{ "user.x", "anything", XATTR_OWN },
+		{ "security.capability", "", XATTR_OWN },
+		{ "trusted", "y", XATTR_OWN },
+		{ "trusted.overlay.opaque", "y", XATTR_LENT },
+		{ "trusted.overlay.opaque", "x", XATTR_LENT },
+		{ "trusted.overlay.opaque", "n", XATTR_NEVER },
+		{ "trusted.overlay.opaque", "yy", XATTR_NEVER },
+		{ "trusted.overlay.whiteout", "", XATTR_LENT },
+		{ "trusted.overlay.redirect", "/x", XATTR_NEVER },
+		{ "trusted.overlay.metacopy", "", XATTR_NEVER },
+		{ "trusted.overlay.opaque2", "y", XATTR_NEVER },
+		{ "trusted.", "", XATTR_NEVER },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (decide_xattr(rows[i].name, rows[i].value, strlen(rows[i].value)) != rows[i].way)
+			fail_msg("row %zu", i);
+}
+
+/* What a line promises and nobody keeps is told before the policy is in force. */
+static void lines_that_nobody_keeps_are_told(void **state)
+{
+	static const struct {
+		const char *line;
+		bool kept;
+	} rows[] = {
+		{ "allow xattr trusted.overlay.opaque", true },
+		{ "allow xattr trusted.*", true },
+		{ "allow xattr trusted.overlay.redirect on /x", false },
+		{ "deny xattr trusted.overlay.redirect on /x", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct policy_line *line;
+		AUTO_POLICY struct policy *p = parse(rows[i].line);
+
+		assert_int_equal(policy_lines(p, &line), 1);
+		if (!policy_gap(line) != rows[i].kept)
+			fail_msg("%s: %s", rows[i].line,
+				 policy_gap(line) ? policy_gap(line) : "kept");
+	}
+}
+
 static void what_is_never_lent_is_not(void **state)
 {
 	(void)state;
@@ -181,10 +232,11 @@ static void calls_of_another_architecture_are_none(void **state)
 
 /* Names of the kinds, as lines begin with them. */
 static const char *const kinds[] = {
-	[POLICY_READ] = "read",	      [POLICY_WRITE] = "write", [POLICY_EXEC] = "exec",
-	[POLICY_CONNECT] = "connect", [POLICY_BIND] = "bind",	[POLICY_UNIX] = "unix",
-	[POLICY_SOCKET] = "socket",   [POLICY_MOUNT] = "mount", [POLICY_MKNOD] = "mknod",
-	[POLICY_CHOWN] = "chown",     [POLICY_SCHED] = "sched", [POLICY_SYSCALL] = "syscall",
+	[POLICY_READ] = "read",	      [POLICY_WRITE] = "write",	    [POLICY_EXEC] = "exec",
+	[POLICY_CONNECT] = "connect", [POLICY_BIND] = "bind",	    [POLICY_UNIX] = "unix",
+	[POLICY_SOCKET] = "socket",   [POLICY_MOUNT] = "mount",	    [POLICY_MKNOD] = "mknod",
+	[POLICY_CHOWN] = "chown",     [POLICY_SCHED] = "sched",	    [POLICY_XATTR] = "xattr",
+	[POLICY_BPF] = "bpf",	      [POLICY_SYSCALL] = "syscall",
 };
 _Static_assert(ARRAY_LEN(kinds) == POLICY_KINDS, "each kind has a name");
 
@@ -322,6 +374,8 @@ int main(void)
 		cmocka_unit_test(flags_of_mount_are_a_list),
 		cmocka_unit_test(what_is_never_lent_is_not),
 		cmocka_unit_test(calls_of_another_architecture_are_none),
+		cmocka_unit_test(attributes_of_the_host_are_lent_by_name_and_value),
+		cmocka_unit_test(lines_that_nobody_keeps_are_told),
 		cmocka_unit_test(lines_are_carried_where_a_call_asks_them),
 		cmocka_unit_test(copies_end_where_memory_ends),
 		cmocka_unit_test(lengths_are_bounded),
