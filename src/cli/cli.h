@@ -60,6 +60,9 @@ void help_describe_options(const struct opt *opts, struct json_out *o);
 /** cli_fail - log an error; Return: @status */
 int cli_fail(struct cli *c, const struct err *e, int status);
 
+/** cli_debug - who writes debug messages, for options; tell is NULL when there is nobody to */
+struct ctr_listener cli_debug(struct cli *c);
+
 /** cli_report - log the warning of @r and print its prices on stderr */
 void cli_report(struct cli *c, const struct ctr_report *r);
 

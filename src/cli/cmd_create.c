@@ -42,6 +42,7 @@ static int make(struct cli *c, int argc, char **argv, struct ctr_create_options 
 	if (r >= 0)
 		return r;
 	r = log_set_level(&c->log, level, &e);
+	o->debug = cli_debug(c);
 	if (r == 0)
 		r = ctr_create(o, &status, &rep, &e);
 	cli_report(c, &rep);

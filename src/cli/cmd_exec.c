@@ -78,6 +78,7 @@ int cmd_exec(struct cli *c, int argc, char **argv)
 	r = cli_args(c, argc, argv, opts, 1, SIZE_MAX, &args);
 	if (r >= 0)
 		return r;
+	o.debug = cli_debug(c);
 	r = finish(&o, &l, &args, &e);
 	if (r == 0)
 		r = go(c, &o, &status, &e);

@@ -3,10 +3,31 @@
 
 #include "sys/syscalls.h"
 
+#include <string.h>
+
 int cli_fail(struct cli *c, const struct err *e, int status)
 {
 	log_write(&c->log, LOG_LEVEL_ERROR, e->msg);
 	return status;
+}
+
+static void tell(void *arg, const char *lines)
+{
+	struct cli *c = arg;
+
+	while (*lines) {
+		size_t n = strcspn(lines, "\n");
+		char text[160];
+
+		(void)snprintf(text, sizeof(text), "%.*s", (int)n, lines);
+		log_write(&c->log, LOG_LEVEL_DEBUG, text);
+		lines += n + (lines[n] == '\n');
+	}
+}
+
+struct ctr_listener cli_debug(struct cli *c)
+{
+	return (struct ctr_listener){ .tell = c->log.debug ? tell : NULL, .arg = c };
 }
 
 void cli_report(struct cli *c, const struct ctr_report *r)

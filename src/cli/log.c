@@ -171,7 +171,7 @@ void log_write(const struct log *l, enum log_level level, const char *msg)
 			(void)sys_write_all(l->fd, line.data, line.len);
 		if (level != LOG_LEVEL_ERROR)
 			return;
-	} else if (l->json) {
+	} else if (l->json || level == LOG_LEVEL_DEBUG) {
 		make_line(l, level, msg, &line);
 		if (!line.failed)
 			(void)sys_write_all(STDERR_FILENO, line.data, line.len);

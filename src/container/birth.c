@@ -299,3 +299,14 @@ void birth_keep_cgroups(struct birth *b)
 	if (c->cgroup_dirs)
 		c->cgroup_dirs[n] = NULL;
 }
+
+void birth_tell(const struct launch *l, bool exec, const struct ctr_listener *to)
+{
+	AUTO_BUF struct buf lines = { 0 };
+
+	if (!to->tell)
+		return;
+	launch_print_phases(l, exec, &lines);
+	if (!lines.failed && lines.len > 0)
+		to->tell(to->arg, lines.data);
+}

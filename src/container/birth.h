@@ -68,3 +68,6 @@ int birth_check_cgroups(const struct birth *b, struct err *e);
 
 /** birth_keep_cgroups - where one may be lacking, the state names those that are there: exec joins them all */
 void birth_keep_cgroups(struct birth *b);
+
+/** birth_tell - launch_print_phases to @to; for exec, too */
+void birth_tell(const struct launch *l, bool exec, const struct ctr_listener *to);

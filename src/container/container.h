@@ -109,11 +109,18 @@ enum ctr_status ctr_status_unasked(const struct ctr *c);
 /** ctr_owner - name of the user who owns it, or "#<uid>"; @a owns it; NULL: out of memory */
 char *ctr_owner(const struct ctr *c, struct arena *a);
 
+/* Who is told what was done, lines at a time, while it goes on. @tell NULL: nobody. */
+struct ctr_listener {
+	void (*tell)(void *arg, const char *lines);
+	void *arg;
+};
+
 struct ctr_create_options {
 	const char *root, *id, *bundle; /* bundle: any path, NULL for "." */
 	const char *config;		/* file in the bundle, or absolute; NULL: "config.json" */
 	const char *console_socket, *pidfd_socket, *pid_file;
 	bool no_pivot, no_new_keyring, timing;
+	struct ctr_listener debug;
 	bool cgroup_optional; /* rootless */
 	enum cg_manager cgroup_manager;
 	uint32_t preserve_fds;
@@ -202,6 +209,7 @@ struct ctr_exec_options {
 	const char *user; /* "uid[:gid]", strictly numeric */
 	const char *cwd, *console_socket, *pidfd_socket, *pid_file, *apparmor, *process_label;
 	bool tty, detach, no_new_privs, ignore_paused, timing;
+	struct ctr_listener debug;
 	uint32_t preserve_fds;
 };
 

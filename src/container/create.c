@@ -22,7 +22,7 @@ static int compile(struct birth *b, const char *state_dir, struct err *e)
 		.leash_fd = b->o->leash_fd,
 		.no_pivot = b->o->no_pivot,
 		.no_new_keyring = b->o->no_new_keyring,
-		.timing = b->o->timing,
+		.timing = b->o->timing || b->o->debug.tell,
 		.cgroup_optional = b->o->cgroup_optional,
 		.cgroup_manager = b->o->cgroup_manager,
 		.preserve_fds = b->inherit.preserve_fds,
@@ -98,6 +98,7 @@ static int release(struct birth *b, struct ctr_report *rep, struct err *e)
 	r = launch_release(&b->launch, e);
 	if (b->o->timing)
 		launch_print_prices(&b->launch, &rep->timing);
+	birth_tell(&b->launch, false, &b->o->debug);
 	if (b->info.warning.code)
 		rep->warning = b->info.warning;
 	if (r == 0 && b->o->run)

@@ -2,6 +2,7 @@
 #include "container/container.h"
 
 #include "base/parse.h"
+#include "container/birth.h"
 #include "container/exec_process.h"
 #include "container/foreground.h"
 #include "container/inherit.h"
@@ -133,7 +134,7 @@ static int compile(struct join *j, struct err *e)
 		.console_socket = j->o->console_socket,
 		.pidfd_socket = j->o->pidfd_socket,
 		.no_new_keyring = j->c.no_new_keyring,
-		.timing = j->o->timing,
+		.timing = j->o->timing || j->o->debug.tell,
 		.setgroups_denied = setgroups_denied(&j->c),
 		.keep_groups = j->spec->ext.keep_groups,
 		.preserve_fds = j->inherit.preserve_fds,
@@ -176,6 +177,7 @@ static int go(struct join *j, struct ctr_report *rep, struct err *e)
 		r = launch_release(&j->launch, e);
 	if (j->o->timing)
 		launch_print_prices(&j->launch, &rep->timing);
+	birth_tell(&j->launch, true, &j->o->debug);
 	rep->warning = j->info.warning;
 	if (r < 0) {
 		launch_abort(&j->launch);

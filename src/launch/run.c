@@ -462,22 +462,3 @@ void launch_done(struct launch *l)
 		.pidfd = -EBADF, .console_fd = -EBADF, .sock = -EBADF, .proc_fd = -EBADF
 	};
 }
-
-void launch_print_prices(const struct launch *l, struct buf *out)
-{
-	const struct step_price *pr = (const void *)l->prices.data;
-	const struct step *island = (const void *)l->plan->island.steps.data;
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < l->prices.len / sizeof(*pr); i++) {
-		const struct step *s = pr[i].island ? &island[pr[i].index]
-						    : &l->host.steps[pr[i].index];
-
-		if (pr[i].island && pr[i].index >= l->plan->island.steps.len / sizeof(*s))
-			continue;
-		buf_printf(out, "%10.1f us  %-7s %s\n", (double)pr[i].ns / 1000.0,
-			   phase_name(s->phase), step_describe(s->kind)->name);
-		sum += pr[i].ns;
-	}
-	buf_printf(out, "%10.1f us  total of steps\n", (double)sum / 1000.0);
-}

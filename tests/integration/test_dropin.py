@@ -196,6 +196,8 @@ def test_a_failing_hook_is_told_by_kind_and_number(cay, bundle):
         assert r.rc != 0 and f"error running {kind} hook #1:" in r.err, r
         if kind != "poststart":
             assert "exit status 7" in r.err
+            bundle.config["hooks"] = {}
+            assert "signal: killed" in cay.run(bundle.hook(kind, "kill -9 $$").args("true")).err
 
 
 def test_createcontainer_hooks_begin_in_the_root(cay, bundle):

@@ -176,8 +176,11 @@ def test_debug_tells_begin_and_end_of_a_command_and_no_secret(cay, bundle):
     r = run([cay.program, "--debug", *cay.argv("exec", "--env", "KEY=secret", id, "true", "secret")[1:]])
     assert r.rc == 0 and "secret" not in r.err
     lines = r.errlines
-    assert re.fullmatch(r"cay: debug: exec: begins as process \d+ of user 0", lines[0])
-    assert re.fullmatch(r"cay: debug: exec: ends with status 0 after \d+ us", lines[-1])
+    assert all(re.fullmatch(r'time="[-0-9T:]+Z" level=debug msg=".*"', ln) for ln in lines)
+    assert re.search(r"exec: begins as process \d+ of user 0", lines[0])
+    assert re.search(r"exec: ends with status 0 after \d+ us", lines[-1])
+    # And runc's own messages for what happens on the way, which scripts look for.
+    assert {"nsexec container setup", "child process in init()", "setns_init: about to exec"} <= set(re.findall(r'us: (.*)"$', r.err, re.M))
     assert cay.ok("exec", id, "true").err == ""
     cay.destroy(id)
 

@@ -163,11 +163,14 @@ def test_io_priority_bad_values(cay, bundle, spec, message):
     assert r.rc != 0 and message in r.err, r
 
 
-def exec_json(cay, bundle, id, *, ok=True, **fields):
-    process = {**bundle.process, **fields}
+def process_file(cay, bundle, **fields):
     f = cay.dir / "process.json"
-    f.write_text(json.dumps(process))
-    r = cay("exec", "--process", f, id)
+    f.write_text(json.dumps({**bundle.process, **fields}))
+    return f
+
+
+def exec_json(cay, bundle, id, *, ok=True, **fields):
+    r = cay("exec", "--process", process_file(cay, bundle, **fields), id)
     assert (r.rc == 0) == ok, r
     return r
 
@@ -193,6 +196,8 @@ def test_exec_cpu_affinity(cay, bundle):
     assert run_on({"initial": str(a)}) == everywhere
     assert run_on({"initial": "", "final": ""}) == everywhere
     assert run_on({}) == everywhere
+    r = run([cay.program, "--debug", *cay.argv("exec", "--process", process_file(cay, bundle, execCPUAffinity={"initial": str(a)}, **show), id)[1:]])
+    assert f"nsexec: affinity: {1 << a:#x}" in r.err and r.err.count("affinity") == 1, r
     # From the configuration: exec only, the first process is not concerned.
     for bad in ("x", "1-0", "0,", "0 1", "-1", "99999"):
         r = exec_json(cay, bundle, id, ok=False, execCPUAffinity={"final": bad}, **show)

@@ -158,10 +158,26 @@ static int attend(struct run *k, uint32_t timeout_s)
 	}
 }
 
+/* As Go says it, whose words engines and their users know: "exit status 1", "signal: killed". */
+static void ending(int status, char *how, size_t size)
+{
+	size_t n;
+
+	if (WIFEXITED(status)) {
+		(void)snprintf(how, size, "exit status %d", WEXITSTATUS(status));
+		return;
+	}
+	n = (size_t)snprintf(how, size, "signal: ");
+	(void)snprintf(how + n, size - n, "%s%s", strsignal(WTERMSIG(status)),
+		       WCOREDUMP(status) ? " (core dumped)" : "");
+	how[n] |= 0x20; /* a letter in whatever case */
+}
+
 static int verdict(const struct step *s, const char *path, struct run *k, int r, struct err *e)
 {
 	const char *kind = s->u.hook.which < OCI_HOOK_COUNT ? kind_names[s->u.hook.which] : "?";
 	int status = 0;
+	char how[64];
 
 	if (r < 0) {
 		(void)kill(-k->pid, SIGKILL);
@@ -180,11 +196,9 @@ static int verdict(const struct step *s, const char *path, struct run *k, int r,
 			       path);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return err_set(e, EPERM, "error running %s hook #%u: \"%s\": %s %d%s%s", kind,
-		       s->u.hook.index, path,
-		       WIFEXITED(status) ? "exit status" : "killed by signal",
-		       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
-		       k->said_len ? ": " : "", k->said);
+	ending(status, how, sizeof(how));
+	return err_set(e, EPERM, "error running %s hook #%u: \"%s\": %s%s%s", kind, s->u.hook.index,
+		       path, how, k->said_len ? ": " : "", k->said);
 }
 
 int hooks_apply(const struct plan_view *v, const struct step *s, pid_t pid, struct err *e)
