@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/parse.h"
+#include "base/utc.h"
 #include "cli/cli.h"
 #include "sys/syscalls.h"
 #include "sys/unixsock.h"
@@ -79,16 +80,6 @@ static const char *level_name(enum log_level level)
 	return "error";
 }
 
-static const char *time_text(char *buf, size_t size)
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (!gmtime_r(&now, &tm) || strftime(buf, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		return "";
-	return buf;
-}
-
 /* As in syslog(3). */
 static int priority(enum log_level level)
 {
@@ -125,13 +116,15 @@ static void make_datagram(const struct log *l, enum log_level level, const char 
 static void make_line(const struct log *l, enum log_level level, const char *msg, struct buf *b)
 {
 	struct json_out o = { .b = b };
-	char when[32];
+	char when[UTC_SIZE + 1];
 
 	if (l->form != LOG_FORM_LINES) {
 		make_datagram(l, level, msg, b);
 		return;
 	}
-	(void)time_text(when, sizeof(when));
+	utc_print(when, time(NULL));
+	when[UTC_SIZE - 1] = 'Z';
+	when[UTC_SIZE] = 0;
 	if (l->json) {
 		jo_open(&o, NULL, '{');
 		jo_str(&o, "level", level_name(level));

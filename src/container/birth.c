@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "container/birth.h"
 
+#include "base/utc.h"
 #include "container/life.h"
 #include "container/notify.h"
 #include "container/store.h"
@@ -137,28 +138,15 @@ int birth_load(struct birth *b, struct err *e)
 	return r < 0 ? r : host_facts_gather(&b->host, e);
 }
 
-/*
- * RFC 3339 in UTC. The date is civil_from_days of Howard Hinnant's "chrono-Compatible Low-Level Date
- * Algorithms"; gmtime would read the zone of the host first.
- */
 static char *time_now(struct arena *a)
 {
-	long long days, era, doe, yoe, doy, mp, secs;
+	char date[UTC_SIZE];
 	struct timespec ts;
 
-	if (clock_gettime(CLOCK_REALTIME, &ts) < 0 || ts.tv_sec < 0)
+	if (clock_gettime(CLOCK_REALTIME, &ts) < 0)
 		return NULL;
-	days = ts.tv_sec / 86400 + 719468;
-	secs = ts.tv_sec % 86400;
-	era = days / 146097;
-	doe = days % 146097;
-	yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	mp = (5 * doy + 2) / 153;
-	return arena_printf(a, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%09ldZ",
-			    yoe + era * 400 + (mp >= 10), mp < 10 ? mp + 3 : mp - 9,
-			    doy - (153 * mp + 2) / 5 + 1, secs / 3600, secs / 60 % 60, secs % 60,
-			    ts.tv_nsec);
+	utc_print(date, ts.tv_sec);
+	return arena_printf(a, "%s.%09ldZ", date, ts.tv_nsec);
 }
 
 static void copy_annotations(struct birth *b)

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/parse.h"
+#include "base/utc.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -154,6 +155,32 @@ static void arena_memory_is_zeroed_and_aligned(void **state)
 	assert_null(a.head);
 }
 
+static void times_are_printed_as_rfc_3339_has_them(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		const char *text;
+	} rows[] = {
+		{ 0, "1970-01-01T00:00:00" },
+		{ 951782400, "2000-02-29T00:00:00" },
+		{ 951868799, "2000-02-29T23:59:59" },
+		{ 951868800, "2000-03-01T00:00:00" },
+		{ 1735689599, "2024-12-31T23:59:59" },
+		{ 4107542400, "2100-03-01T00:00:00" },
+		{ 253402300799, "9999-12-31T23:59:59" },
+		{ -1, "1970-01-01T00:00:00" },
+		{ INT64_MAX, "9999-12-31T23:59:59" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char text[UTC_SIZE];
+
+		utc_print(text, rows[i].seconds);
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +193,7 @@ int main(void)
 		cmocka_unit_test(buffer_grows_and_stays_terminated),
 		cmocka_unit_test(buffer_refuses_more_than_the_limit),
 		cmocka_unit_test(arena_memory_is_zeroed_and_aligned),
+		cmocka_unit_test(times_are_printed_as_rfc_3339_has_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
