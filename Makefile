@@ -6,7 +6,7 @@ DESTDIR ?=
 PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: all run check check-vm check-all check-static bench report install clean deps asan torture fuzz
+.PHONY: all run check check-vm check-all check-static bench parsers report install clean deps asan torture fuzz
 
 all: $(BUILD)/cay
 
@@ -67,6 +67,12 @@ bench: $(BUILD)/cay
 	@tools/deps.sh bench
 	@ninja -C $(BUILD) --quiet $(addprefix bench/,cay-stamped first floor many work)
 	@$(PYTHON) bench/bench.py $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY)) $(if $(OUT),--out $(OUT)) $(BUILD)
+
+# The JSON libraries of the distribution beside each other, as a table.
+parsers: $(BUILD)/cay
+	@tools/deps.sh parsers
+	@ninja -C $(BUILD) --quiet parsers
+	@$(PYTHON) bench/parsers.py $(BUILD)
 
 # A full run becomes the committed report, and its goals those of docs/performance.md.
 report:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh build|run|check|static|vm|bench: see that the Debian packages for a target are there;
+# deps.sh build|run|check|static|vm|fuzz|bench|parsers: see that the Debian packages for a target are there;
 # install them when we are root or have sudo, else print the command and stop.
 set -eu
 
@@ -12,6 +12,8 @@ check="$run python3-pytest runc crun podman conmon containerd docker.io buildah
 # No web server and no database that the system would start: the benchmark unpacks nginx, redis-tools has the server.
 bench="runc crun runsc bubblewrap lxc podman conmon golang-github-containers-common hyperfine wrk redis-tools binutils
        util-linux"
+parsers="libjansson-dev libcjson-dev libjsmn-dev libyajl-dev libfastjson-dev libjsonparser-dev
+         golang-github-containers-common binutils"
 case ${1:-} in
 build) want=$build ;;
 run) want="$build $run" ;;
@@ -20,7 +22,8 @@ static) want="$build clang clang-tidy clang-format libclang-rt-dev cppcheck pyfl
 vm) want="$build qemu-system-x86 mmdebstrap e2fsprogs lz4" ;;
 fuzz) want="$build clang libclang-rt-14-dev" ;;
 bench) want="$build $run $bench" ;;
-*) echo "usage: $0 build|run|check|static|vm|bench" >&2; exit 2 ;;
+parsers) want="$build $parsers" ;;
+*) echo "usage: $0 build|run|check|static|vm|fuzz|bench|parsers" >&2; exit 2 ;;
 esac
 
 missing=
