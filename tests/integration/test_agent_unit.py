@@ -2,16 +2,18 @@
 """contrib/systemd/cay-agent.service: what it takes away from the agent, the agent does not need."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import types
 
 import pytest
 
 import confine
 import harness
 from agent import BASE, Agent, User, ask, rootless_bundle
-from harness import CAY, HERE, need
+from harness import CAY, HERE, need, wait_for
 
 TEMPLATE = HERE.parents[1] / "contrib/systemd/cay-agent.service.in"
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
@@ -43,6 +45,40 @@ class Service(Agent):
         super().__init__(cay, policies)
 
 
+class Started(Agent):
+    """By systemd itself, under names of its own."""
+
+    def __init__(self, cay, policies, unit):
+        self.name = f"cay-agent-test-{os.getpid()}"
+        self.unit = pathlib.Path(f"/run/systemd/system/{self.name}.service")
+        self.unit.write_text(re.sub(r"(Directory=|/etc/|/run/|/var/log/)cay\b", rf"\1{self.name}", unit.read_text()))
+        self.cay, self.process = cay, None
+        self.dir, self.sock = pathlib.Path(f"/etc/{self.name}/policy.d"), f"/run/{self.name}/agent.sock"
+        self.audit = pathlib.Path(f"/var/log/{self.name}/agent.log")
+        self.log = cay.dir / "agent.log"
+        self.dir.mkdir(parents=True)
+        for name, text in policies.items():
+            self.write(name, text)
+        self.control("daemon-reload")
+        self.control("start", self.name)
+        wait_for(self.answers, "the agent")
+        self.process = types.SimpleNamespace(pid=int(self.control("show", "-P", "MainPID", self.name)))
+
+    def control(self, *args):
+        r = harness.run(["systemctl", *args], timeout=90)
+        assert r.rc == 0, (r, harness.run(["journalctl", "-u", self.name]).out)
+        return r.out
+
+    def __exit__(self, kind, *more):
+        if kind:
+            print(harness.run(["journalctl", "-u", self.name]).out)
+        self.control("stop", self.name)
+        self.unit.unlink()
+        for top in "/etc", "/run", "/var/log":
+            shutil.rmtree(f"{top}/{self.name}", ignore_errors=True)
+        self.control("daemon-reload")
+
+
 def test_systemd_understands_the_unit(unit):
     need("systemd-analyze")
     shutil.which("man") or unit.write_text(unit.read_text().replace("Documentation=man:cay-agent(1)\n", ""))
@@ -58,10 +94,13 @@ def test_nothing_is_set_that_would_hold_for_containers_too(unit):
         assert name not in s, name
 
 
-def test_the_agent_does_all_its_work_inside_the_unit(cay, unit):
+@pytest.mark.parametrize("service", [Service, Started])
+def test_the_agent_does_all_its_work_inside_the_unit(cay, unit, service):
     need("setpriv", "unshare", "systemd-analyze")
+    if service is Started and not os.path.isdir("/run/systemd/system"):
+        harness.skip("a running systemd")
     user = User(cay)
-    with Service(cay, {"a": POLICY}, unit) as agent:
+    with service(cay, {"a": POLICY}, unit) as agent:
         status = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()
         assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
         b = ask(rootless_bundle(cay, uid=user.uid), agent.sock, "a")
@@ -76,7 +115,10 @@ def test_the_agent_does_all_its_work_inside_the_unit(cay, unit):
         if subprocess.run(["chrt", "-f", "5", "true"], capture_output=True).returncode == 0:
             assert user.sh(a, "ask sched 1 5; ask sched 1 50").lines == ["ok", "1 5", "EPERM", "0 0"]
         agent.write("a", "default deny\n")
-        agent.ok("reload")
+        if service is Started:
+            agent.control("reload", agent.name)
+        else:
+            agent.ok("reload")
         assert user.sh(a, "ask mknod /tmp/other c 1 3").lines == ["EPERM"]
         assert 'cay_agent_calls_total{call="mount",verdict="allow"} 2' in agent.ok("metrics")
         user.delete(a)
