@@ -86,9 +86,13 @@ static int open_procfs(void)
 		     : sys_fsmount(fs, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
-static int open_kernel(struct agent *a, struct err *e)
+int agent_open_kernel(struct agent *a, struct err *e)
 {
 	sigset_t wanted;
+	int r = check_sizes(e);
+
+	if (r < 0)
+		return r;
 
 	sigemptyset(&wanted);
 	for (size_t i = 0; i < 4; i++)
@@ -115,7 +119,7 @@ static int open_kernel(struct agent *a, struct err *e)
 }
 
 /* A socket that an agent left behind when it was killed is replaced, one that somebody serves is not. */
-static int listen_at(const char *path, mode_t mode, struct err *e)
+int agent_listen(const char *path, mode_t mode, struct err *e)
 {
 	int fd = unix_connect(path, SOCK_STREAM);
 
@@ -143,22 +147,20 @@ static int open_sockets(struct agent *a, struct err *e)
 		return err_set(e, EINVAL, "--listen \"%s\": must be absolute, of at most 100 bytes",
 			       a->listen_path);
 	(void)snprintf(a->devices_path, sizeof(a->devices_path), "%s.dev", a->listen_path);
-	a->control = listen_at(a->control_path, 0600, e);
+	a->control = agent_listen(a->control_path, 0600, e);
 	if (a->control < 0)
 		return a->control;
 	/* Who may ask for which policy is decided by credentials, not by the mode. */
-	a->listen = listen_at(a->listen_path, 0666, e);
+	a->listen = agent_listen(a->listen_path, 0666, e);
 	return a->listen < 0 ? a->listen : 0;
 }
 
 static int run(struct agent *a, const struct broker_options *o, struct err *e)
 {
-	int r = check_sizes(e);
+	int r = policies_load(o->policy_dir, &a->policies, e);
 
 	if (r == 0)
-		r = policies_load(o->policy_dir, &a->policies, e);
-	if (r == 0)
-		r = open_kernel(a, e);
+		r = agent_open_kernel(a, e);
 	if (r == 0)
 		r = audit_open(&a->audit, o->audit, e);
 	if (r == 0)
@@ -176,27 +178,32 @@ static int run(struct agent *a, const struct broker_options *o, struct err *e)
 	return r;
 }
 
+void agent_init(struct agent *a, uint32_t rate)
+{
+	*a = (struct agent){ .epoll = -EBADF,
+			     .listen = -EBADF,
+			     .control = -EBADF,
+			     .signals = -EBADF,
+			     .tick = -EBADF,
+			     .proc = -EBADF,
+			     .lock = -EBADF,
+			     .devices = -EBADF,
+			     .userns = -EBADF,
+			     .first = -EBADF,
+			     .audit = AUDIT_FILE_INIT,
+			     .cost_ns = 1000000000U / (rate ? rate : DEFAULT_RATE),
+			     .burst_ns = (uint64_t)BURST_MS * 1000000,
+			     .metrics.started_s = (uint64_t)time(NULL) };
+	a->containers_user = raise_limit();
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
 int broker_agent(const struct broker_options *o, struct err *e)
 {
 	static struct agent a;
-	const uint32_t rate = o->rate ? o->rate : DEFAULT_RATE;
 
-	a = (struct agent){ .epoll = -EBADF,
-			    .listen = -EBADF,
-			    .control = -EBADF,
-			    .signals = -EBADF,
-			    .tick = -EBADF,
-			    .proc = -EBADF,
-			    .lock = -EBADF,
-			    .devices = -EBADF,
-			    .userns = -EBADF,
-			    .audit = AUDIT_FILE_INIT,
-			    .policy_dir = o->policy_dir,
-			    .listen_path = o->listen,
-			    .cost_ns = 1000000000U / rate,
-			    .burst_ns = (uint64_t)BURST_MS * 1000000,
-			    .metrics.started_s = (uint64_t)time(NULL) };
-	a.containers_user = raise_limit();
-	(void)signal(SIGPIPE, SIG_IGN);
+	agent_init(&a, o->rate);
+	a.policy_dir = o->policy_dir;
+	a.listen_path = o->listen;
 	return run(&a, o, e);
 }

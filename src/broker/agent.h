@@ -31,7 +31,8 @@ enum watch_kind {
 	WATCH_CONTROL_CLIENT,
 	WATCH_CONTAINER,
 	WATCH_HELPER,
-	WATCH_GONE /* freed at the end of this turn */
+	WATCH_FIRST, /* a private broker: the container's first process */
+	WATCH_GONE   /* freed at the end of this turn */
 };
 struct watch {
 	enum watch_kind kind;
@@ -102,9 +103,20 @@ struct agent {
 	struct audit_file audit;
 	struct metrics metrics;
 	bool ticking, leaving, confined;
+	bool orphaned;		    /* a private broker: the container's first process has ended */
+	int first;		    /* its pidfd; -EBADF: of an agent */
 	struct watch *garbage[256]; /* of this turn */
 	size_t garbage_count;
 };
+
+/* ---- agent.c -------------------------------------------------------------------------------- */
+
+/** agent_init - nothing is open yet; @rate: calls a second and container, 0: 5,000 */
+void agent_init(struct agent *a, uint32_t rate);
+/** agent_open_kernel - all it has of the kernel, its signals; Return: 0 or a negative code */
+int agent_open_kernel(struct agent *a, struct err *e);
+/** agent_listen - a socket in place of one that nobody serves; Return: fd or a negative code */
+int agent_listen(const char *path, mode_t mode, struct err *e);
 
 /* ---- loop.c --------------------------------------------------------------------------------- */
 

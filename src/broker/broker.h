@@ -13,3 +13,17 @@ struct broker_options {
 
 /** broker_agent - serve until told to end; Return: 0 or a negative code */
 int broker_agent(const struct broker_options *o, struct err *e);
+
+/* What a private broker is started with. */
+enum { BROKER_POLICY_FD = 3, BROKER_FIRST_FD, BROKER_READY_FD };
+
+/**
+ * broker_private - serve one container, without any right, until its last process has ended
+ * @listen: where its runtime brings listeners
+ * @log:    file for decisions; NULL: they are not written down
+ *
+ * The policy is read from BROKER_POLICY_FD, BROKER_FIRST_FD is a pidfd of the container's first process,
+ * and to BROKER_READY_FD goes the process id when it listens, else what went wrong.
+ * Return: 0 or a negative code, which was told.
+ */
+int broker_private(const char *listen, const char *log, struct err *e);

@@ -148,10 +148,10 @@ static void act_bind(struct helper *h, struct call *c, struct outcome *o)
 	AUTO_TARGET struct target t = TARGET_INIT;
 	int r = ask_inet(h, c, o);
 
-	if (r == 0 && !h->confined)
+	if (r == 0)
 		r = target_open(&t, h, c, NEED_USER);
 	/* A low port of its own network is lent by a line, not by a default. */
-	if (r == 0 && !h->confined)
+	if (r == 0)
 		r = target_become(&t, NEED_USER,
 				  o->ruling.verdict.line ? 1ULL << CAP_NET_BIND_SERVICE : 0);
 	if (r == 0)
@@ -171,9 +171,9 @@ static void act_other(struct helper *h, struct call *c, struct outcome *o)
 	AUTO_TARGET struct target t = TARGET_INIT;
 	int r = effect_ruling(h, c, &ask, false, o);
 
-	if (r == 0 && !h->confined)
+	if (r == 0)
 		r = target_open(&t, h, c, NEED_USER);
-	if (r == 0 && !h->confined)
+	if (r == 0)
 		r = target_become(&t, NEED_USER, 0);
 	if (r == 0)
 		r = call_alive(h, c) ? connect_patiently(h, c, &job.as_asked, job.len) : -ESRCH;

@@ -139,18 +139,20 @@ static void act_sched(struct helper *h, struct call *c, struct outcome *o)
 	AUTO_TARGET struct target t = TARGET_INIT;
 	int r = target_open(&t, h, c, need);
 
-	if (r == 0 && order.pid) {
+	/* Without a right of our own we can go there only as root of the user namespace. */
+	if (r == 0 && h->confined)
+		r = target_become(&t, need, 0);
+	else if (r == 0 && order.pid)
 		r = setns(t.pidns, CLONE_NEWPID) < 0 ? -errno : 0;
-		if (r == 0)
-			effect_go_on(NULL, h);
-	}
+	if (r == 0 && order.pid)
+		effect_go_on(NULL, h);
 	if (r == 0)
 		r = decide_order(h, c, who, o);
 	/* With the host's right nobody asks whose the process is. */
 	if (r == 0 && is_real_time(order.policy)) {
-		if (order.pid && !target_is_root(&t))
+		if (h->confined || (order.pid && !target_is_root(&t)))
 			r = -EPERM;
-	} else if (r == 0) {
+	} else if (r == 0 && !h->confined) {
 		r = target_become(&t, NEED_USER, 0);
 	}
 	if (r == 0)
@@ -160,7 +162,7 @@ static void act_sched(struct helper *h, struct call *c, struct outcome *o)
 
 void handle_sched(struct helper *h, struct call *c)
 {
-	const int r = h->confined ? -EPERM : read_order(c);
+	const int r = read_order(c);
 
 	if (r < 0)
 		outcome_refuse(h, c, r);

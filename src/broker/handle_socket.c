@@ -195,7 +195,7 @@ void handle_socket(struct helper *h, struct call *c)
 	}
 	(void)effect_ruling(h, c, &ask, false, &o);
 	/* A default does not lend: then the kernel says what the container may by itself. */
-	if (o.error == 0 && way != SOCKET_NATIVE && !h->confined &&
+	if (o.error == 0 && (way == SOCKET_RAW || (way == SOCKET_PING && !h->confined)) &&
 	    decide_names_socket(h->policy, &ask, way, &o.ruling.verdict)) {
 		effect_fork(h, c, DEADLINE_MS, way == SOCKET_PING ? act_ping : act_raw);
 		return;

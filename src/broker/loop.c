@@ -105,6 +105,8 @@ static void signals(struct agent *a)
 			pool_reap(a);
 		else if (s.ssi_signo != SIGHUP)
 			a->leaving = true;
+		else if (a->confined)
+			continue; /* it has one policy, for good */
 		else if (agent_reload(a, &e) < 0)
 			agent_log("the old policies stay in force: %s", e.msg);
 	}
@@ -137,6 +139,10 @@ static void handle(struct agent *a, struct watch *w, uint32_t events)
 	case WATCH_HELPER:
 		pool_hear(a, w);
 		break;
+	case WATCH_FIRST:
+		a->orphaned = true;
+		agent_unwatch(a, w);
+		break;
 	case WATCH_GONE:
 		break;
 	}
@@ -146,6 +152,7 @@ int agent_loop(struct agent *a, struct err *e)
 {
 	struct watch sig = { WATCH_SIGNALS, a->signals }, time = { WATCH_TICK, a->tick };
 	struct watch in = { WATCH_LISTEN, a->listen }, control = { WATCH_CONTROL, a->control };
+	struct watch first = { WATCH_FIRST, a->first };
 	struct epoll_event ev[EVENTS];
 	int r = agent_watch(a, &sig, EPOLLIN);
 
@@ -155,6 +162,8 @@ int agent_loop(struct agent *a, struct err *e)
 		r = agent_watch(a, &in, EPOLLIN);
 	if (r == 0 && a->control >= 0)
 		r = agent_watch(a, &control, EPOLLIN);
+	if (r == 0 && a->first >= 0)
+		r = agent_watch(a, &first, EPOLLIN);
 	if (r < 0)
 		return err_sys(e, r, "epoll");
 	while (!a->leaving) {
@@ -167,6 +176,8 @@ int agent_loop(struct agent *a, struct err *e)
 		control_settle(a);
 		collect(a);
 		set_tick(a);
+		/* Nobody can come any more whom it would serve. */
+		a->leaving |= a->orphaned && a->containers_count == 0;
 	}
 	return 0;
 }

@@ -5,10 +5,11 @@
 
 #include <stdio.h>
 
-/* cay-broker agent POLICY-DIR SOCKET [AUDIT [RATE]]; called by cay */
 static int usage(void)
 {
-	(void)fputs("cay-broker: agent POLICY-DIR SOCKET [AUDIT [RATE]]; called by cay\n", stderr);
+	(void)fputs("cay-broker: agent POLICY-DIR SOCKET [AUDIT [RATE]], or private SOCKET [LOG]; "
+		    "called by cay\n",
+		    stderr);
 	return 2;
 }
 
@@ -17,6 +18,8 @@ int main(int argc, char **argv)
 	struct broker_options o = { 0 };
 	struct err e = { 0 };
 
+	if (argc >= 3 && argc <= 4 && str_eq(argv[1], "private"))
+		return broker_private(argv[2], argc > 3 ? argv[3] : NULL, &e) < 0;
 	if (argc < 4 || argc > 6 || !str_eq(argv[1], "agent"))
 		return usage();
 	o.policy_dir = argv[2];

@@ -119,6 +119,24 @@ static bool maps(const struct target *t, const char *file, uint32_t inside, uint
 	return false;
 }
 
+/* From the number outside to that inside. Return: false: it is not mapped. */
+static bool inside_of(const struct target *t, const char *file, uint32_t *id)
+{
+	char text[STATUS_MAX], *line = text;
+	uint64_t v[3];
+	int r = sys_read_at(t->proc, file, text, sizeof(text));
+
+	while (r > 0 && line && *line && numbers(line, 10, v, 3) == 3) {
+		if (*id >= v[1] && *id - v[1] < v[2]) {
+			*id = (uint32_t)(v[0] + (*id - v[1]));
+			return true;
+		}
+		line = strchr(line, '\n');
+		line += line != NULL;
+	}
+	return false;
+}
+
 bool target_is_root(const struct target *t)
 {
 	return maps(t, "uid_map", 0, t->uid[1]);
@@ -225,6 +243,7 @@ int target_open(struct target *t, const struct helper *h, const struct call *c, 
 	char name[16];
 	int r;
 
+	t->confined = h->confined;
 	(void)snprintf(name, sizeof(name), "%d", c->tid);
 	t->proc = openat(h->proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (t->proc < 0)
@@ -292,12 +311,36 @@ int target_raise_caps(uint64_t effective, uint64_t permitted)
 	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
-static int take_ids(const struct target *t)
+/* Who it is, as its user namespace numbers it. Return: 0; -EPERM: it has an id that is not mapped. */
+static int number_inside(struct target *t)
+{
+	bool ok = true;
+
+	for (int i = 0; i < 3; i++)
+		ok = ok && inside_of(t, "uid_map", &t->uid[i]) &&
+		     inside_of(t, "gid_map", &t->gid[i]);
+	ok = ok && inside_of(t, "uid_map", &t->fsuid) && inside_of(t, "gid_map", &t->fsgid);
+	for (size_t i = 0; ok && i < t->groups_count; i++)
+		ok = inside_of(t, "gid_map", &t->groups[i]);
+	return ok ? 0 : -EPERM;
+}
+
+/* Where a user namespace denies setgroups, its groups are those of whoever made it: ours. */
+static bool has_our_groups(const struct target *t)
+{
+	gid_t ours[TARGET_GROUPS];
+	const int n = getgroups(TARGET_GROUPS, ours);
+
+	return n >= 0 && (size_t)n == t->groups_count &&
+	       memcmp(ours, t->groups, t->groups_count * sizeof(*ours)) == 0;
+}
+
+static int take_ids(const struct target *t, bool keep_groups)
 {
 	/* Changing ids shall cost no capability: what is left of them is decided at the end. */
 	if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP | SECBIT_KEEP_CAPS, 0, 0, 0) < 0)
 		return -errno;
-	if (setgroups(t->groups_count, t->groups) < 0 ||
+	if ((!keep_groups && setgroups(t->groups_count, t->groups) < 0) ||
 	    setresgid(t->gid[0], t->gid[1], t->gid[2]) < 0 ||
 	    setresuid(t->uid[0], t->uid[1], t->uid[2]) < 0)
 		return -errno;
@@ -344,18 +387,52 @@ static int stand_there(const struct target *t)
 	return path[0] == '/' ? 0 : -EPERM;
 }
 
-int target_become(const struct target *t, unsigned int need, uint64_t extra)
+static int join_places(const struct target *t, unsigned int need)
 {
-	int r = take_ids(t);
+	int r = need & NEED_MNT ? join(t->mntns, CLONE_NEWNS) : 0;
 
-	if (r == 0 && (need & NEED_MNT))
-		r = join(t->mntns, CLONE_NEWNS);
 	if (r == 0 && (need & NEED_NET))
 		r = join(t->netns, CLONE_NEWNET);
 	if (r == 0 && (need & NEED_PID))
 		r = join(t->pidns, CLONE_NEWPID);
+	return r;
+}
+
+/* With the host's rights: from outside to inside. */
+static int enter(const struct target *t, unsigned int need)
+{
+	int r = take_ids(t, false);
+
+	if (r == 0)
+		r = join_places(t, need);
 	if (r == 0 && (need & NEED_USER))
 		r = join(t->userns, CLONE_NEWUSER);
+	return r;
+}
+
+/* Without any: first become root of the user namespace, and all else as that. */
+static int enter_confined(const struct target *t, unsigned int need)
+{
+	const bool keep_groups = has_our_groups(t);
+	struct target inside = *t;
+	int r = need & NEED_USER ? 0 : -EPERM;
+
+	/* They need not be mapped, then. */
+	if (keep_groups)
+		inside.groups_count = 0;
+	if (r == 0)
+		r = number_inside(&inside);
+	if (r == 0)
+		r = join(t->userns, CLONE_NEWUSER);
+	if (r == 0)
+		r = join_places(t, need);
+	return r < 0 ? r : take_ids(&inside, keep_groups);
+}
+
+int target_become(const struct target *t, unsigned int need, uint64_t extra)
+{
+	int r = t->confined ? enter_confined(t, need) : enter(t, need);
+
 	if (r == 0 && (need & NEED_MNT))
 		r = stand_there(t);
 	if (r == 0)

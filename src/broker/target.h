@@ -20,6 +20,7 @@ struct target {
 	size_t groups_count;
 	uint64_t caps; /* effective */
 	mode_t umask;
+	bool confined;				    /* whoever opened it is a private broker */
 	int userns, mntns, netns, pidns, root, cwd; /* -EBADF until asked for */
 };
 
@@ -72,6 +73,8 @@ int target_fd(const struct target *t, const struct helper *h, const struct call 
  * NEED_MNT the thread's root has to be that of its mount namespace: after a chroot a name would
  * mean something else than the policy's.
  * NEED_PID is in force for children only.
+ * A private broker has no right but that of whoever made the user namespace: to join it, and be its root.
+ * There it can take no id that the namespace does not map.
  * Context: a child of a helper, single-threaded.
  * Return: 0 or -errno.
  */

@@ -127,8 +127,9 @@ static int check(struct cli *c, char *const *names, bool json)
 
 /* Who holds a program to a line, on this host. */
 struct carrier {
-	const char *name;   /* NULL: nobody */
-	const char *reason; /* then why */
+	const char *name;    /* NULL: nobody */
+	const char *reason;  /* then why */
+	const char *private; /* why a container's own broker does not; NULL: it does */
 };
 
 static bool has_notifications(void)
@@ -146,7 +147,9 @@ static struct carrier carrier_of(const struct policy_line *l)
 
 	if (!gap && !has_notifications())
 		gap = "this kernel has no seccomp notifications";
-	return (struct carrier){ .name = gap ? NULL : "broker", .reason = gap };
+	return (struct carrier){ .name = gap ? NULL : "broker",
+				 .reason = gap,
+				 .private = gap ? gap : policy_gap_private(l) };
 }
 
 static void line_json(const struct policy_line *l, const struct carrier *by, struct json_out *o)
@@ -157,6 +160,9 @@ static void line_json(const struct policy_line *l, const struct carrier *by, str
 	jo_str(o, "enforcer", by->name);
 	if (!by->name)
 		jo_str(o, "reason", by->reason);
+	jo_bool(o, "private", !by->private);
+	if (by->private)
+		jo_str(o, "privateReason", by->private);
 	jo_close(o, '}');
 }
 
@@ -166,12 +172,12 @@ static void line_text(const struct policy_line *l, const struct carrier *by, str
 
 	(void)snprintf(number, sizeof(number), "%u", l->number);
 	print_column(out, number, 6);
-	print_column(out, by->name ? by->name : "nobody", 9);
+	print_column(out, !by->name ? "nobody" : by->private ? "agent" : by->name, 9);
 	print_escaped(out, l->text);
 	buf_str(out, "\n");
-	if (!by->name) {
+	if (by->private) {
 		print_column(out, "", 15);
-		buf_printf(out, "-> %s\n", by->reason);
+		buf_printf(out, "-> %s\n", by->private);
 	}
 }
 

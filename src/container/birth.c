@@ -2,6 +2,7 @@
 #include "container/birth.h"
 
 #include "base/utc.h"
+#include "container/guard.h"
 #include "container/life.h"
 #include "container/notify.h"
 #include "container/store.h"
@@ -121,6 +122,23 @@ static int ask_notify(struct birth *b, struct err *e)
 	return notify_amend(b->spec, dir, e);
 }
 
+static int ask_policy(struct birth *b, struct err *e)
+{
+	const struct ctr_policy *p = b->o->policy;
+	struct ctr *c = &b->c;
+	int r;
+
+	if (!p)
+		return 0;
+	r = guard_check(b->spec, e);
+	if (r < 0)
+		return r;
+	c->listener = arena_printf(&b->arena, "%s/%s/" GUARD_SOCKET, b->o->root, b->o->id);
+	c->watched = (char **)(uintptr_t)p->watched;
+	c->refused = (char **)(uintptr_t)p->refused;
+	return c->listener ? guard_amend(b->spec, c, e) : err_oom(e);
+}
+
 int birth_load(struct birth *b, struct err *e)
 {
 	int r = birth_config(b, e);
@@ -133,6 +151,8 @@ int birth_load(struct birth *b, struct err *e)
 		r = inherit_fds(&b->inherit, b->o->preserve_fds, e);
 	if (r == 0)
 		r = ask_notify(b, e);
+	if (r == 0)
+		r = ask_policy(b, e);
 	if (r == 0)
 		r = store_open_root(b->o->root, true, &b->root_fd, e);
 	return r < 0 ? r : host_facts_gather(&b->host, e);

@@ -31,7 +31,13 @@ enum ctr_status { CTR_CREATING, CTR_CREATED, CTR_RUNNING, CTR_PAUSED, CTR_STOPPE
 /** ctr_status_name - "creating", "created", "running", "paused", "stopped" */
 const char *ctr_status_name(enum ctr_status s);
 
-enum { CTR_ID_MAX = 128, CTR_MAX_CGROUPS = 64, CTR_MAX_RDT = 2, CTR_MAX_ANNOTATIONS = 4096 };
+enum {
+	CTR_ID_MAX = 128,
+	CTR_MAX_CGROUPS = 64,
+	CTR_MAX_RDT = 2,
+	CTR_MAX_ANNOTATIONS = 4096,
+	CTR_MAX_CALLS = 2048
+};
 
 /* state.json in memory; strings live in @arena. */
 struct ctr {
@@ -44,14 +50,16 @@ struct ctr {
 	pid_t creator;	     /* the create that holds the lock until created_done */
 	uint64_t creator_start;
 	pid_t keeper; /* of warm containers: without it a stopped one is nobody's; 0: none */
-	uint64_t keeper_start;
+	pid_t broker; /* who answers under a policy; 0: nobody */
+	uint64_t keeper_start, broker_start;
 	uint64_t namespaces; /* CLONE_NEW* it doesn't share with the runtime */
 	char **cgroup_dirs;  /* NULL-terminated, never NULL after ctr_open */
 	size_t cgroup_count;
 	char **rdt_dirs; /* resctrl groups of its own, inner first, NULL-terminated; NULL: none */
 	char *listener;	 /* of the seccomp agent that start connects it to; NULL: none */
-	char *unit;	 /* of systemd, around the cgroups; NULL: none */
-	bool unit_user;	 /* of the user's service manager */
+	char **watched, **refused; /* of a policy, NULL-terminated; NULL: there is none */
+	char *unit;		   /* of systemd, around the cgroups; NULL: none */
+	bool unit_user;		   /* of the user's service manager */
 	struct oci_pair *annotations;
 	size_t annotations_count;
 	char *stdio[3]; /* what its fds 0 to 2 were when it began, as /proc names it; NULL: unknown */
@@ -115,6 +123,14 @@ struct ctr_listener {
 	void *arg;
 };
 
+/* A policy that a broker of the container's own holds it to. All borrowed. */
+struct ctr_policy {
+	const char *text;
+	size_t len;
+	char *const *watched, *const *refused; /* system calls; NULL-terminated */
+	const char *log;		       /* file for its decisions; NULL: none */
+};
+
 struct ctr_create_options {
 	const char *root, *id, *bundle; /* bundle: any path, NULL for "." */
 	const char *config;		/* file in the bundle, or absolute; NULL: "config.json" */
@@ -130,6 +146,7 @@ struct ctr_create_options {
 	 */
 	int leash_fd; /* 0: none */
 	pid_t keeper;
+	const struct ctr_policy *policy; /* NULL: none */
 	/* run only */
 	bool run, detach, keep, no_subreaper;
 };

@@ -2,6 +2,7 @@
 #include "container/birth.h"
 
 #include "container/foreground.h"
+#include "container/guard.h"
 #include "container/life.h"
 #include "container/store.h"
 #include "container/terminal.h"
@@ -76,7 +77,9 @@ static int launch(struct birth *b, struct notify *n, struct err *warning, struct
 	b->c.pid = b->launch.pid;
 	b->c.start_time = b->launch.start_time;
 	b->c.created_done = true;
-	if (b->o->pid_file)
+	if (b->o->policy)
+		r = guard_start(&b->c, b->o->policy, b->launch.pidfd, e);
+	if (r == 0 && b->o->pid_file)
 		r = pidfile_write(b->o->pid_file, b->launch.pid, e);
 	return r < 0 ? r : state_save(&b->c, e);
 }

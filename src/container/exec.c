@@ -5,6 +5,7 @@
 #include "container/birth.h"
 #include "container/exec_process.h"
 #include "container/foreground.h"
+#include "container/guard.h"
 #include "container/inherit.h"
 #include "container/life.h"
 #include "container/store.h"
@@ -70,6 +71,8 @@ static int open_container(struct join *j, struct err *e)
 	if (no && !(st == CTR_PAUSED && j->o->ignore_paused))
 		return err_set(e, EINVAL, "%s", no);
 	r = oci_spec_load(j->c.dir_fd, "config.json", &j->spec, e);
+	if (r == 0 && j->c.watched)
+		r = guard_join(j->spec, &j->c, e);
 	return r < 0 ? err_wrap(e, "container %s", j->c.id) : 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "container/life.h"
 
+#include "container/guard.h"
 #include "container/notify.h"
 #include "container/store.h"
 #include "launch/launch.h"
@@ -148,6 +149,7 @@ int life_clear(const struct ctr *c, int root_fd, bool hooks, struct err *warning
 		r = rdt_remove(c->rdt_dirs, e);
 	if (r < 0)
 		return r;
+	guard_end(c);
 	/* A scope without processes goes by itself in the end: that we can't ask is no reason to stay. */
 	if (c->unit)
 		(void)cg_unit_stop(c->unit, c->unit_user, warning);

@@ -9,6 +9,14 @@
 
 enum { STATE_VERSION = 1 };
 
+static void put_calls(struct json_out *o, const char *key, char *const *names)
+{
+	jo_open(o, key, '[');
+	for (; *names; names++)
+		jo_str(o, NULL, *names);
+	jo_close(o, ']');
+}
+
 int state_encode(const struct ctr *c, struct buf *out, struct err *e)
 {
 	struct json_out o = { .b = out, .pretty = true };
@@ -46,6 +54,12 @@ int state_encode(const struct ctr *c, struct buf *out, struct err *e)
 	}
 	if (c->listener)
 		jo_str(&o, "seccompListener", c->listener);
+	if (c->watched) {
+		put_calls(&o, "policyWatched", c->watched);
+		put_calls(&o, "policyRefused", c->refused);
+		jo_int(&o, "broker", c->broker);
+		jo_uint(&o, "brokerStartTime", c->broker_start);
+	}
 	if (c->unit) {
 		jo_str(&o, "systemdUnit", c->unit);
 		jo_bool(&o, "systemdUser", c->unit_user);
@@ -174,6 +188,43 @@ static void get_listener(struct reader *rd, struct ctr *c)
 		c->listener = get_str(rd, "seccompListener");
 }
 
+static pid_t get_pid(struct reader *rd, const char *key)
+{
+	uint64_t pid = get_uint(rd, key);
+
+	if (pid > INT_MAX)
+		fault(rd, key, "a process id");
+	return (pid_t)pid;
+}
+
+static char **get_calls(struct reader *rd, const char *key)
+{
+	struct json *n = json_get(rd->doc, key);
+	size_t count = json_type(n) == JSON_ARRAY ? json_len(n) : SIZE_MAX;
+	char **list = count <= CTR_MAX_CALLS ? arena_array(rd->a, count + 1, sizeof(*list)) : NULL;
+
+	if (count > CTR_MAX_CALLS)
+		fault(rd, key, "an array of names");
+	else if (!list && rd->r == 0)
+		rd->r = err_oom(rd->e);
+	for (size_t i = 0; list && i < count; i++)
+		list[i] = copy_string(rd, key, json_at(n, i));
+	return list;
+}
+
+/* All of it or nothing: a program that joins must not get less than the first one has. */
+static void get_policy(struct reader *rd, struct ctr *c)
+{
+	if (!json_get(rd->doc, "policyWatched"))
+		return;
+	c->watched = get_calls(rd, "policyWatched");
+	c->refused = get_calls(rd, "policyRefused");
+	c->broker = get_pid(rd, "broker");
+	c->broker_start = get_uint(rd, "brokerStartTime");
+	if (c->watched && c->watched[0] && !c->listener)
+		fault(rd, "seccompListener", "a path, with policyWatched");
+}
+
 static void get_unit(struct reader *rd, struct ctr *c)
 {
 	if (!json_get(rd->doc, "systemdUnit"))
@@ -237,15 +288,6 @@ static void get_annotations(struct reader *rd, struct ctr *c)
 	(void)json_each(n, add_annotation, &x);
 }
 
-static pid_t get_pid(struct reader *rd, const char *key)
-{
-	uint64_t pid = get_uint(rd, key);
-
-	if (pid > INT_MAX)
-		fault(rd, key, "a process id");
-	return (pid_t)pid;
-}
-
 static void get_identity(struct reader *rd, struct ctr *c)
 {
 	char *id = get_str(rd, "id");
@@ -291,6 +333,7 @@ int state_decode(const char *text, size_t len, struct ctr *c, struct err *e)
 	get_rdt(&rd, c);
 	get_unit(&rd, c);
 	get_listener(&rd, c);
+	get_policy(&rd, c);
 	get_stdio(&rd, c);
 	get_annotations(&rd, c);
 	return rd.r;

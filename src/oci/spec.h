@@ -314,6 +314,8 @@ struct oci_seccomp {
 	char *listener_path, *listener_metadata;
 	char *bpf_data;	   /* run.oci.seccomp_bpf_data: the filter itself, in base64 */
 	bool fail_unknown; /* run.oci.seccomp_fail_unknown_syscall */
+	/* Of a policy: where the rest lets these pass they go to the listener, or get EPERM. */
+	struct oci_strings watched, refused;
 	struct oci_syscall_rule *syscalls;
 	size_t syscalls_count;
 };

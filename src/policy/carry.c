@@ -4,7 +4,10 @@
 #include "base/parse.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 /* Who holds a program to a line: docs/access-control.md has what the broker can do. */
 
@@ -109,14 +112,63 @@ const char *policy_gap(const struct policy_line *l)
 	return "no such verb";
 }
 
-int policy_check_carried(const struct policy *p, const char *name, struct err *e)
+static bool is_one(const struct pattern *f, uint32_t number)
+{
+	return f->match == MATCH_RANGE && f->low <= number && f->high >= number;
+}
+
+/* What needs a right of the host, which whoever runs a private broker may not have. */
+static const char *of_right(const struct rule *r)
+{
+	const struct pattern *f = r->field;
+
+	if (r->all)
+		return NULL;
+	if (r->kind == POLICY_MKNOD &&
+	    (is_one(&f[MKNOD_TYPE], S_IFCHR) || is_one(&f[MKNOD_TYPE], S_IFBLK)))
+		return "a private broker makes no devices: that takes a right of the host (cay agent)";
+	if (r->kind == POLICY_XATTR && f[XATTR_NAME].match == MATCH_TEXT &&
+	    str_after(f[XATTR_NAME].text, "trusted."))
+		return "a private broker sets no trusted attributes: that takes a right of the host (cay "
+		       "agent)";
+	if (r->kind == POLICY_SCHED &&
+	    (is_one(&f[SCHED_POLICY], SCHED_FIFO) || is_one(&f[SCHED_POLICY], SCHED_RR)))
+		return "a private broker lends no real-time priority: that takes a right of the "
+		       "host (cay agent)";
+	if (r->kind == POLICY_SOCKET && !is_one(&f[SOCKET_TYPE], SOCK_RAW) &&
+	    (is_one(&f[SOCKET_PROTOCOL], IPPROTO_ICMP) ||
+	     is_one(&f[SOCKET_PROTOCOL], IPPROTO_ICMPV6)))
+		return "a private broker lends no ping sockets: that takes a right of the host (cay "
+		       "agent), or net.ipv4.ping_group_range in linux.sysctl";
+	return NULL;
+}
+
+const char *policy_gap_private(const struct policy_line *l)
+{
+	const char *gap = policy_gap(l);
+
+	return gap || l->verb != POLICY_ALLOW ? gap : of_right(l->rule);
+}
+
+static int check(const struct policy *p, const char *name,
+		 const char *(*gap_of)(const struct policy_line *), struct err *e)
 {
 	const struct policy_line *lines;
 	size_t n = policy_lines(p, &lines);
 
 	for (size_t i = 0; i < n; i++)
-		if (policy_gap(&lines[i]))
+		if (gap_of(&lines[i]))
 			return err_set(e, EOPNOTSUPP, "%.200s:%u: \"%.80s\": %s", name,
-				       lines[i].number, lines[i].text, policy_gap(&lines[i]));
+				       lines[i].number, lines[i].text, gap_of(&lines[i]));
 	return 0;
+}
+
+int policy_check_carried(const struct policy *p, const char *name, struct err *e)
+{
+	return check(p, name, policy_gap, e);
+}
+
+int policy_check_private(const struct policy *p, const char *name, struct err *e)
+{
+	return check(p, name, policy_gap_private, e);
 }

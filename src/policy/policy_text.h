@@ -54,6 +54,11 @@ const char *policy_gap(const struct policy_line *l);
  */
 int policy_check_carried(const struct policy *p, const char *name, struct err *e);
 
+/** policy_gap_private - why a broker without any right of the host's does not carry a line; NULL: it does */
+const char *policy_gap_private(const struct policy_line *l);
+/** policy_check_private - policy_check_carried for such a broker */
+int policy_check_private(const struct policy *p, const char *name, struct err *e);
+
 /** policy_print - append the policy in canonical form: one pattern a line, all terms written out */
 void policy_print(const struct policy *p, struct buf *out);
 

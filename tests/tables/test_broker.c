@@ -17,6 +17,7 @@
 
 #include "broker/agent.h"
 #include "broker/decide.h"
+#include "policy/calls.h"
 #include "policy/policy_text.h"
 
 /* What an agent decides without looking at anything but its arguments. */
@@ -264,6 +265,60 @@ static void lines_are_carried_where_a_call_asks_them(void **state)
 	}
 }
 
+/* What a filter is told to send is what a handler waits for; sockets are decided when they are made. */
+static void calls_of_a_kind_are_those_that_its_rules_decide(void **state)
+{
+	(void)state;
+	for (const struct call_kind *k = call_table; k->name; k++)
+		for (unsigned int i = 0; i < POLICY_KINDS; i++) {
+			const char *const *names = policy_calls_of((enum policy_kind)i);
+			const bool family = k->rules & RULE(CONNECT) || k->rules & RULE(BIND);
+			bool found = false;
+
+			for (size_t n = 0; n < POLICY_CALLS_KIND && names[n]; n++)
+				found = found || strcmp(names[n], k->name) == 0;
+			if (k->rules & 1U << i && !(family && i == POLICY_SOCKET) && !found)
+				fail_msg("%s is not among the calls of kind %s", k->name, kinds[i]);
+			if (found && k->rules && !(k->rules & 1U << i))
+				fail_msg("%s is decided by no rule of kind %s", k->name, kinds[i]);
+		}
+	for (unsigned int i = 0; i < POLICY_KINDS; i++) {
+		const char *const *names = policy_calls_of((enum policy_kind)i);
+
+		for (size_t n = 0; n < POLICY_CALLS_KIND && names[n]; n++) {
+			const struct call_kind *k = call_table;
+
+			while (k->name && strcmp(k->name, names[n]) != 0)
+				k++;
+			assert_non_null(k->name);
+		}
+	}
+}
+
+static bool lists(char *const *names, const char *name)
+{
+	for (; *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+static void a_policy_watches_what_it_speaks_of(void **state)
+{
+	AUTO_POLICY struct policy *p = parse("log unix **\nallow mknod p\ndeny syscall @keyring "
+					     "getppid mount\nallow syscall add_key\n");
+	AUTO_CALLS struct policy_calls c = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(policy_calls(p, &c, &e), 0);
+	assert_true(lists(c.watched, "connect") && lists(c.watched, "bind"));
+	assert_true(lists(c.watched, "mknodat") && !lists(c.watched, "socket"));
+	assert_int_equal(c.watched_count, 4);
+	assert_true(lists(c.refused, "getppid") && lists(c.refused, "keyctl"));
+	assert_true(lists(c.refused, "mount") && !lists(c.refused, "add_key"));
+}
+
 /* ---- copying: from our own memory, which is a guest's as good as any ------------------------------- */
 
 static struct call *begin(struct call *c, const char *name, uint64_t a0, uint64_t a1, uint64_t a2)
@@ -377,6 +432,8 @@ int main(void)
 		cmocka_unit_test(attributes_of_the_host_are_lent_by_name_and_value),
 		cmocka_unit_test(lines_that_nobody_keeps_are_told),
 		cmocka_unit_test(lines_are_carried_where_a_call_asks_them),
+		cmocka_unit_test(calls_of_a_kind_are_those_that_its_rules_decide),
+		cmocka_unit_test(a_policy_watches_what_it_speaks_of),
 		cmocka_unit_test(copies_end_where_memory_ends),
 		cmocka_unit_test(lengths_are_bounded),
 		cmocka_unit_test(mounts_are_remembered_up_to_a_number),

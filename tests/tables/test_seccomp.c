@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -401,6 +402,140 @@ static void a_cache_that_others_may_write_is_not_used(void **state)
 	cache_end(&c);
 }
 
+/* ---- a policy over a profile ------------------------------------------------------------------- */
+
+static uint32_t word_at(const struct seccomp_data *d, uint32_t at)
+{
+	uint32_t v;
+
+	assert_true(at <= sizeof(*d) - sizeof(v));
+	memcpy(&v, (const char *)d + at, sizeof(v));
+	return v;
+}
+
+static bool jumps(const struct sock_filter *f, uint32_t a)
+{
+	switch (BPF_OP(f->code)) {
+	case BPF_JEQ:
+		return a == f->k;
+	case BPF_JGT:
+		return a > f->k;
+	case BPF_JGE:
+		return a >= f->k;
+	default:
+		assert_int_equal(BPF_OP(f->code), BPF_JSET);
+		return a & f->k;
+	}
+}
+
+/* What the kernel's machine does (networking/filter.rst), of the instructions that filters have. */
+static uint32_t interpret(const struct buf *filter, const struct seccomp_data *d)
+{
+	const size_t n = filter->len / sizeof(struct sock_filter);
+	uint32_t a = 0;
+
+	for (size_t pc = 0; pc < n; pc++) {
+		struct sock_filter f;
+
+		memcpy(&f, filter->data + pc * sizeof(f), sizeof(f));
+		if (BPF_CLASS(f.code) == BPF_RET)
+			return f.k;
+		if (BPF_CLASS(f.code) == BPF_LD)
+			a = word_at(d, f.k);
+		else if (f.code == (BPF_ALU | BPF_AND | BPF_K))
+			a &= f.k;
+		else if (f.code == (BPF_JMP | BPF_JA))
+			pc += f.k;
+		else if (BPF_CLASS(f.code) == BPF_JMP)
+			pc += jumps(&f, a) ? f.jt : f.jf;
+		else
+			fail_msg("instruction %x", f.code);
+	}
+	fail_msg("ran over the end");
+	return 0;
+}
+
+/* seccomp(2): of several filters the action that comes first here wins; a smaller number, as signed. */
+static uint32_t stricter(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a & SECCOMP_RET_ACTION_FULL) <= (int32_t)(b & SECCOMP_RET_ACTION_FULL) ? a
+												: b;
+}
+
+static bool is_in(const struct oci_strings *names, int nr)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (seccomp_syscall_resolve_name(names->list[i]) == nr)
+			return true;
+	return false;
+}
+
+static void check_watched(const struct oci_seccomp *sc, const struct buf *base)
+{
+	static const uint64_t args[] = { 0, AF_INET, AF_VSOCK, UINT64_MAX };
+	AUTO_BUF struct buf both = { 0 };
+	struct err e;
+
+	assert_int_equal(sec_filter(sc, NULL, &both, NULL, &e), 0);
+	for (int nr = -1; nr < 600; nr++)
+		for (size_t k = 0; k < ARRAY_LEN(args); k++) {
+			struct seccomp_data d = { .nr = nr, .arch = seccomp_arch_native() };
+			uint32_t policy = SECCOMP_RET_ALLOW;
+
+			d.args[0] = args[k];
+			if (is_in(&sc->watched, nr))
+				policy = SECCOMP_RET_USER_NOTIF;
+			if (is_in(&sc->refused, nr))
+				policy = SECCOMP_RET_ERRNO | EPERM;
+			if (nr < 0)
+				policy = SECCOMP_RET_KILL_PROCESS; /* the bit of x32 is set */
+			assert_int_equal(interpret(&both, &d),
+					 stricter(interpret(base, &d), policy));
+			d.arch = SCMP_ARCH_X86;
+			assert_int_equal(interpret(&both, &d), SECCOMP_RET_KILL_PROCESS);
+		}
+}
+
+static void a_policy_is_never_milder_than_the_profile(void **state)
+{
+	static char *watched[] = { S("socket"), S("openat"), S("mount"), S("mkdir"), NULL };
+	static char *refused[] = { S("getpid"), S("acct"), S("swapon"), S("mkdirat"), NULL };
+	struct oci_seccomp sc[] = { profile(),
+				    { .default_action = S("SCMP_ACT_ALLOW") },
+				    { .default_action = S("SCMP_ACT_LOG") },
+				    { .default_action = S("SCMP_ACT_KILL_PROCESS") } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sc); i++) {
+		AUTO_BUF struct buf base = { 0 };
+
+		compile_or_fail(&sc[i], &base);
+		for (unsigned int which = 1; which < 4; which++) {
+			sc[i].watched =
+				(struct oci_strings){ watched,
+						      which & 1 ? ARRAY_LEN(watched) - 1 : 0 };
+			sc[i].refused =
+				(struct oci_strings){ refused,
+						      which & 2 ? ARRAY_LEN(refused) - 1 : 0 };
+			check_watched(&sc[i], &base);
+		}
+	}
+}
+
+static void a_filter_that_computes_its_word_is_joined_with_nothing(void **state)
+{
+	static char *watched[] = { S("mount"), NULL };
+	/* ret a */
+	struct oci_seccomp sc = { .bpf_data = S("FgAAAAAAAAA="), .watched = { watched, 1 } };
+	AUTO_BUF struct buf out = { 0 };
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(sec_filter(&sc, NULL, &out, NULL, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "computes"));
+	assert_int_equal(out.len, 0);
+}
+
 static void key_depends_on_every_field(void **state)
 {
 	struct oci_seccomp a = profile(), b = profile();
@@ -436,6 +571,8 @@ int main(void)
 		cmocka_unit_test(cache_gives_the_same_bytes_back),
 		cmocka_unit_test(damaged_cache_files_are_made_again),
 		cmocka_unit_test(a_cache_that_others_may_write_is_not_used),
+		cmocka_unit_test(a_policy_is_never_milder_than_the_profile),
+		cmocka_unit_test(a_filter_that_computes_its_word_is_joined_with_nothing),
 		cmocka_unit_test(key_depends_on_every_field),
 	};
 

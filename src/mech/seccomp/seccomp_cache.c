@@ -238,8 +238,8 @@ int sec_cache_put(const char *dir, const char *key, const void *filter, size_t l
 	return r;
 }
 
-int sec_filter(const struct oci_seccomp *sc, const char *cache_dir, struct buf *ret, bool *ret_hit,
-	       struct err *e)
+static int base_filter(const struct oci_seccomp *sc, const char *cache_dir, struct buf *ret,
+		       bool *ret_hit, struct err *e)
 {
 	AUTO_BUF struct buf made = { 0 };
 	char key[SEC_KEY_SIZE];
@@ -264,4 +264,18 @@ int sec_filter(const struct oci_seccomp *sc, const char *cache_dir, struct buf *
 		return r;
 	(void)sec_cache_put(cache_dir, key, made.data, made.len);
 	return buf_add(ret, made.data, made.len) ? 0 : err_oom(e);
+}
+
+/* What a policy adds is cheaper to make than to keep. */
+int sec_filter(const struct oci_seccomp *sc, const char *cache_dir, struct buf *ret, bool *ret_hit,
+	       struct err *e)
+{
+	AUTO_BUF struct buf filter = { 0 };
+	int r = base_filter(sc, cache_dir, &filter, ret_hit, e);
+
+	if (r == 0)
+		r = sec_watch(sc, &filter, e);
+	if (r < 0)
+		return r;
+	return buf_add(ret, filter.data, filter.len) ? 0 : err_oom(e);
 }

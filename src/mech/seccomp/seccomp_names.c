@@ -112,7 +112,7 @@ bool sec_notifies(const struct oci_seccomp *sc)
 	for (size_t i = 0; sec_has_listener(sc) && i < sc->syscalls_count; i++)
 		if (str_eq(sc->syscalls[i].action, "SCMP_ACT_NOTIFY"))
 			return true;
-	return false;
+	return sec_has_listener(sc) && sc->watched.count > 0;
 }
 
 int sec_flags(const struct oci_seccomp *sc, uint32_t *ret, struct err *e)

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mech/seccomp/seccomp_names.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <string.h>
+
+/*
+ * A policy over a profile, as one program:
+ *
+ *	another architecture, or x32: kill
+ *	a refused call:  the profile's program, with EPERM where it lets pass
+ *	a watched call:  the profile's program, with USER_NOTIF where it lets pass
+ *	else:            the profile's program
+ *
+ * Where it lets pass are its returns of ALLOW, LOG and TRACE: those that the kernel takes for milder
+ * than a notification (seccomp(2)). A copy of a program runs as the original does, since its jumps
+ * are relative. So nothing has to be known of how the profile came to be.
+ */
+enum { X32_BIT = 0x40000000 };
+
+static void emit(struct buf *b, unsigned int code, uint32_t k, unsigned int jt, unsigned int jf)
+{
+	const struct sock_filter f = { (uint16_t)code, (uint8_t)jt, (uint8_t)jf, k };
+
+	(void)buf_add(b, &f, sizeof(f));
+}
+
+static size_t count_known(const struct oci_strings *names)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < names->count; i++)
+		n += seccomp_syscall_resolve_name(names->list[i]) >= 0;
+	return n;
+}
+
+/* @behind: instructions between the end of all names and the program they lead to. */
+static void emit_names(const struct oci_strings *names, size_t after, size_t behind, struct buf *b)
+{
+	size_t left = count_known(names);
+
+	for (size_t i = 0; i < names->count; i++) {
+		const int nr = seccomp_syscall_resolve_name(names->list[i]);
+
+		if (nr < 0)
+			continue;
+		left--;
+		emit(b, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1);
+		emit(b, BPF_JMP | BPF_JA, (uint32_t)((left + after) * 2 + behind), 0, 0);
+	}
+}
+
+static int append(const struct buf *filter, uint32_t instead, struct buf *b, struct err *e)
+{
+	for (size_t i = 0; i < filter->len; i += sizeof(struct sock_filter)) {
+		struct sock_filter f;
+
+		memcpy(&f, filter->data + i, sizeof(f));
+		if (BPF_CLASS(f.code) == BPF_RET && BPF_RVAL(f.code) != BPF_K)
+			return err_set(
+				e, EINVAL,
+				"linux.seccomp: a filter that computes what it returns can't "
+				"be joined with a policy");
+		if (BPF_CLASS(f.code) == BPF_RET && instead) {
+			const uint32_t action = f.k & SECCOMP_RET_ACTION_FULL;
+
+			if (action == SECCOMP_RET_ALLOW || action == SECCOMP_RET_LOG ||
+			    action == SECCOMP_RET_TRACE)
+				f.k = instead;
+		}
+		(void)buf_add(b, &f, sizeof(f));
+	}
+	return 0;
+}
+
+int sec_watch(const struct oci_seccomp *sc, struct buf *filter, struct err *e)
+{
+	const size_t refused = count_known(&sc->refused), watched = count_known(&sc->watched);
+	const size_t n = filter->len / sizeof(struct sock_filter);
+	AUTO_BUF struct buf out = { 0 };
+	int r;
+
+	if (!sc->refused.count && !sc->watched.count)
+		return 0;
+	emit(&out, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch), 0, 0);
+	emit(&out, BPF_JMP | BPF_JEQ | BPF_K, seccomp_arch_native(), 1, 0);
+	emit(&out, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+	emit(&out, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
+	emit(&out, BPF_JMP | BPF_JSET | BPF_K, X32_BIT, 0, 1);
+	emit(&out, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+	emit_names(&sc->refused, watched, n, &out);
+	emit_names(&sc->watched, 0, refused ? n * 2 : n, &out);
+	r = append(filter, 0, &out, e);
+	if (r == 0 && refused)
+		r = append(filter, SECCOMP_RET_ERRNO | EPERM, &out, e);
+	if (r == 0 && watched)
+		r = append(filter, SECCOMP_RET_USER_NOTIF, &out, e);
+	if (r < 0)
+		return r;
+	if (out.len > SEC_MAX_INSNS * sizeof(struct sock_filter))
+		return err_set(e, E2BIG,
+			       "linux.seccomp: with the policy the filter has more than %d "
+			       "instructions",
+			       SEC_MAX_INSNS);
+	if (out.failed)
+		return err_oom(e);
+	buf_done(filter);
+	*filter = out;
+	out = (struct buf){ 0 };
+	return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/policy_private.h"
+
+#include "policy/calls.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Which system calls a policy is about. */
+
+enum { LAST_CALL = 1023, MAX_NAMES = 1200 };
+
+/* docs/access-control.md has the same calls; broker/table.c is held to this list by a test. */
+static const char *const of_kind[POLICY_KINDS][POLICY_CALLS_KIND] = {
+	[POLICY_CONNECT] = { "connect" },
+	[POLICY_BIND] = { "bind" },
+	[POLICY_UNIX] = { "connect", "bind" },
+	[POLICY_SOCKET] = { "socket" },
+	[POLICY_MOUNT] = { "mount", "umount2", "open_tree", "move_mount", "fsopen", "fsconfig",
+			   "fsmount", "fspick", "mount_setattr" },
+	[POLICY_MKNOD] = { "mknod", "mknodat" },
+	[POLICY_XATTR] = { "setxattr", "lsetxattr", "fsetxattr" },
+	[POLICY_SCHED] = { "sched_setscheduler", "sched_setparam", "sched_setattr",
+			   "sched_setaffinity" },
+};
+
+const char *const *policy_calls_of(enum policy_kind kind)
+{
+	return of_kind[kind];
+}
+
+static bool is_there(const struct policy *p, enum policy_kind kind)
+{
+	return p->by[kind][POLICY_ALLOW][0] || p->by[kind][POLICY_DENY][0] ||
+	       p->by[kind][POLICY_LOG][0];
+}
+
+static int add(struct policy_calls *c, char **list, size_t *count, const char *name)
+{
+	for (size_t i = 0; i < *count; i++)
+		if (strcmp(list[i], name) == 0)
+			return 0;
+	if (*count == MAX_NAMES)
+		return -E2BIG;
+	list[*count] = arena_strdup(&c->arena, name);
+	return list[(*count)++] ? 0 : -ENOMEM;
+}
+
+static int add_refused(const struct policy *p, struct policy_calls *c)
+{
+	int r = 0;
+
+	for (int nr = 0; r == 0 && nr <= LAST_CALL; nr++) {
+		char *name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), nr);
+		const struct policy_ask ask = { .kind = POLICY_SYSCALL, .u.syscall = name };
+		struct policy_verdict v = { 0 };
+
+		if (name)
+			policy_decide(p, &ask, &v);
+		if (v.line && !v.allow)
+			r = add(c, c->refused, &c->refused_count, name);
+		free(name);
+	}
+	return r;
+}
+
+int policy_calls(const struct policy *p, struct policy_calls *ret, struct err *e)
+{
+	struct policy_calls c = { 0 };
+	int r = 0;
+
+	c.watched = arena_array(&c.arena, MAX_NAMES + 1, sizeof(char *));
+	c.refused = arena_array(&c.arena, MAX_NAMES + 1, sizeof(char *));
+	if (!c.watched || !c.refused)
+		r = -ENOMEM;
+	for (int k = 0; r == 0 && k < POLICY_KINDS; k++)
+		for (size_t i = 0; r == 0 && i < POLICY_CALLS_KIND && of_kind[k][i] &&
+				   is_there(p, (enum policy_kind)k);
+		     i++)
+			r = add(&c, c.watched, &c.watched_count, of_kind[k][i]);
+	if (r == 0)
+		r = add_refused(p, &c);
+	if (r < 0) {
+		arena_done(&c.arena);
+		return err_sys(e, r, "the system calls of a policy");
+	}
+	*ret = c;
+	return 0;
+}
+
+void policy_calls_done(struct policy_calls *c)
+{
+	arena_done(&c->arena);
+}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attacks of a container on the broker of its own, which runs as the user that the container is."""
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import harness
+from agent import User, rootless_bundle
+from harness import CAY, need, run, wait_for
+from test_broker import FULL, LONG, RACES, racer
+
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
+
+
+@pytest.fixture
+def user(cay):
+    need("setpriv")
+    shutil.copy(pathlib.Path(CAY).resolve().with_name("cay-broker"), cay.dir)
+    return User(cay)
+
+
+def held(cay, user, bundle, policy, *args, **kw):
+    path = cay.shm / "policy"
+    path.write_text(policy)
+    path.chmod(0o644)
+    user.write(bundle)
+    return run(user.argv("run", "--policy", path, *args, "-b", bundle.path, cay.id()), **kw)
+
+
+# What needs no right of the host's.
+@pytest.mark.parametrize("kind", ["inet", "unix", "mount", "link", "node"])
+def test_an_argument_that_changes_while_it_is_decided(cay, user, kind):
+    """That the attacks win against a careless broker is shown in test_broker.py."""
+    policy, _, tries = RACES[kind]
+    if kind == "unix":
+        policy += "allow unix bind /mnt/*\n"  # the kind is asked about as a whole
+    b = rootless_bundle(cay)
+    shutil.copy(racer(), b.rootfs / "bin/racer")
+    r = held(cay, user, b.args("racer", "race", kind, str(100000 if FULL else tries)), policy, timeout=LONG)
+    tried, won, allowed = map(int, r.out.split())
+    print(f"{kind}: {tried} tries, {won} won, {allowed} allowed")
+    assert won == 0 and 0 < allowed < tried, r
+
+
+END_ALL = """for p in $(seq 2 400) $PIDS; do kill -9 $p 2>/dev/null && [ $p != $$ ] && echo "$p"; done
+for p in $PIDS; do cat /proc/$p/environ /proc/$p/mem >/dev/null 2>&1 && echo "read $p"; done; echo done"""
+
+
+def test_the_broker_can_not_be_named_from_inside(cay, user):
+    """It has the user id that the root of the container has outside, so a number would be enough."""
+    b = rootless_bundle(cay)
+    victim = subprocess.Popen(["setpriv", f"--reuid={user.uid}", f"--regid={user.uid}", "--clear-groups", "sleep", "1000"])
+    weak = rootless_bundle(cay, "weak").namespace("pid", remove=True)
+    weak.config["mounts"] = [m for m in weak.config["mounts"] if m["type"] != "proc"]
+    weak.linux["maskedPaths"] = weak.linux["readonlyPaths"] = []
+    user.run(weak.sh(f"kill -9 {victim.pid}"))
+    assert victim.wait(10) == -signal.SIGKILL, "an attack that never wins shows nothing"
+    # The same user, with a pid namespace.
+    path = cay.shm / "policy"
+    path.write_text("deny mount **\n")
+    path.chmod(0o644)
+    user.write(b.sh("while [ ! -e /tmp/go ]; do sleep 0.1; done; PIDS=$(cat /tmp/go); " + END_ALL.replace("echo done", "echo done >/tmp/done")))
+    id = cay.id()
+    subprocess.run(list(map(str, user.argv("run", "-d", "--policy", path, "-b", b.path, id))), stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, check=True, timeout=60)
+    broker = harness.json.loads((user.root / id / "state.json").read_text())["broker"]
+    (b.rootfs / "tmp/go").write_text(f"{broker}\n")
+    wait_for(lambda: (b.rootfs / "tmp/done").exists(), "the attack")
+    assert pathlib.Path(f"/proc/{broker}/comm").read_text() == "cay-broker\n"
+    user.delete(id)
+
+
+def test_other_architectures_do_not_pass_by_the_policy(cay, user):
+    """int 0x80 has numbers of its own; 21 is mount(2) there. Without a policy the call reaches the kernel."""
+    source = cay.dir / "old.c"
+    source.write_text("""#include <stdio.h>
+int main(void) { long r; __asm__ volatile("int $0x80" : "=a"(r) : "a"(20L) : "memory"); printf("%d\\n", r > 0); return 0; }
+""")
+    b = rootless_bundle(cay).args("old")
+    subprocess.run(["cc", "-static", "-o", str(b.rootfs / "bin/old"), str(source)], check=True, timeout=120)
+    if user.run(b).out != "1\n":
+        harness.skip("a kernel that runs 32-bit calls")
+    r = held(cay, user, b, "deny mount **\n")
+    assert r.rc == 128 + signal.SIGSYS and r.out == "", r
