@@ -192,6 +192,33 @@ static int adopt(struct launch *l, const struct msg *m, struct err *e)
 	return 0;
 }
 
+static bool is_stopped(const struct launch *l)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PIDFD, (id_t)l->pidfd, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid > 0;
+}
+
+/*
+ * As poll without a timeout, but whoever is inside already can stop an islander that joins, and would have us
+ * wait for ever. A few looks: one that is stopped along with us by a terminal goes on along with us.
+ */
+static int wait_events(const struct launch *l, struct pollfd *p, nfds_t n, struct err *e)
+{
+	enum { LOOKS = 3, PERIOD_MS = 1000 };
+	int r, seen = 0;
+
+	do {
+		r = poll(p, n, PERIOD_MS);
+		if (r == 0)
+			seen = is_stopped(l) ? seen + 1 : 0;
+	} while ((r < 0 && errno == EINTR) || (r == 0 && seen < LOOKS));
+	if (r < 0)
+		return err_sys(e, errno, "poll");
+	return r > 0 ? r : err_set(e, ETIMEDOUT, "islander: somebody stopped it by a signal");
+}
+
 /*
  * Return: 1; 0 when no more will be said: the channel has ended, or the islander has and left
  * nothing behind in it. A sibling it had no time to tell of holds the channel open, too.
@@ -208,14 +235,12 @@ static int wait_message(struct launch *l, struct msg *m, int *ret_fd, struct err
 	p[0] = (struct pollfd){ .fd = l->sock, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = sig, .events = POLLIN };
 	p[2] = (struct pollfd){ .fd = l->pidfd, .events = POLLIN };
-	do
-		r = poll(p, 3, -1);
-	while (r < 0 && errno == EINTR);
-	/* What it said before its end may have come between the two looks. */
-	if (r > 0 && p[2].revents && !p[0].revents && poll(p, 1, 0) == 0)
-		return 0;
+	r = wait_events(l, p, ARRAY_LEN(p), e);
 	if (r < 0)
-		return err_sys(e, errno, "poll");
+		return r;
+	/* What it said before its end may have come between the two looks. */
+	if (p[2].revents && !p[0].revents && poll(p, 1, 0) == 0)
+		return 0;
 	if (!p[0].revents)
 		return err_set(e, EINTR, "interrupted by a signal");
 	r = chan_recv(l->sock, m, ret_fd);

@@ -368,6 +368,24 @@ def test_an_impostor_on_the_channel_of_an_exec_gets_no_socket_of_the_host(cay, b
         host_socket.accept()
 
 
+def test_a_process_that_joins_can_be_stopped_from_inside(cay, bundle):
+    """Whoever waits for a plain nsenter waits for ever; exec ends, and if with an error then nothing of it is left."""
+    id = cay.id()
+    bundle.args("probe", "stopper", "1000").write()
+    said = cay.dir / "said"
+    with open(said, "wb") as out:
+        cay.popen("run", "-b", bundle.path, id, stdin=subprocess.DEVNULL, stdout=out)
+    wait_for(lambda: "ready" in said.read_text(), "whoever stops others")
+    with subprocess.Popen(["nsenter", "-t", str(cay.pid(id)), "-p", "-m", "sleep", "1"], stdin=subprocess.DEVNULL) as p:
+        with pytest.raises(subprocess.TimeoutExpired):
+            p.wait(5)
+        p.kill()
+    # Most are the program already when the signal comes.
+    r = wait_for(lambda: next((r for r in [cay("exec", "-d", id, "true")] if r.rc), None), "an exec that is stopped on its way", 4 * TIMEOUT)
+    assert "islander: somebody stopped it by a signal" in r.err, r
+    cay.ok("delete", "--force", id)
+
+
 def test_exec_holds_nothing_worth_stealing_when_it_can_be_seen(cay, bundle):
     seen = watched(cay, bundle, lambda id: cay("exec", id, "true"))
     ours = [line.split(None, 2) for line in seen if " cay-init " in line]

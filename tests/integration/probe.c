@@ -321,6 +321,19 @@ static int thief(int argc, char **argv)
 	return 0;
 }
 
+/* stopper SECONDS: stops everybody else it can see, all the time */
+static int stopper(int argc, char **argv)
+{
+	time_t end = time(NULL) + atoi(argv[2]);
+
+	(void)argc;
+	puts("ready");
+	fflush(stdout);
+	while (time(NULL) < end)
+		kill(-1, SIGSTOP);
+	return 0;
+}
+
 /* A message of the runtime's two programs: see src/sys/channel.h. */
 struct spoken {
 	uint32_t kind;
@@ -674,6 +687,7 @@ static const struct {
 	{ "memory", NULL, memory },
 	{ "fork", NULL, forks },
 	{ "thief", NULL, thief },
+	{ "stopper", NULL, stopper },
 	{ "impostor", NULL, impostor },
 	{ "lock", NULL, hold_lock },
 	{ "notify", NULL, notify },
