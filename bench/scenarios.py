@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The list of what is measured: name, function, seconds it may take in all (quickly, fully)."""
+import brokered
 import cold
 import cost
 import memory
@@ -24,6 +25,7 @@ SCENARIOS = {
     "density": (memory.density, 8, 240),
     "cpu": (cost.cpu, 6, 120),
     "calls": (cost.calls, 6, 120),
+    "brokered": (brokered.brokered, 10, 240),
     "throughput": (serve.throughput, 25, 180),
     "sizes": (memory.sizes, 4, 500),
 }

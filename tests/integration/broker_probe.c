@@ -397,6 +397,20 @@ static long cost_fifo(void)
 	return mknod("/mnt/fifo", S_IFIFO | 0600, 0) < 0 ? -1 : unlink("/mnt/fifo");
 }
 
+/* An agent's node is a mount; an own one is none. */
+static long cost_device(void)
+{
+	if (mknod("/mnt/null", S_IFCHR | 0600, makedev(1, 3)) < 0)
+		return -1;
+	umount2("/mnt/null", MNT_DETACH);
+	return unlink("/mnt/null");
+}
+
+static long cost_opaque(void)
+{
+	return setxattr("/mnt/opaque", "trusted.overlay.opaque", "y", 1, 0);
+}
+
 static long cost_affinity(void)
 {
 	cpu_set_t set;
@@ -426,6 +440,8 @@ static const struct {
 	{ "bind", cost_bind },
 	{ "mount-umount2", cost_mount },
 	{ "mknod-fifo", cost_fifo },
+	{ "mknod-null", cost_device },
+	{ "setxattr-opaque", cost_opaque },
 	{ "sched_setaffinity", cost_affinity },
 	{ "sched_setscheduler", cost_fifo_class },
 };
@@ -440,6 +456,7 @@ static int do_cost(char **a)
 	nobody.sin_port = htons(9080);
 	local("/mnt/server", &server);
 	unlink("/mnt/server");
+	mkdir("/mnt/opaque", 0755);
 	if (bind(fd, (struct sockaddr *)&server, sizeof(server)) < 0)
 		return answer(-1);
 	for (size_t i = 0; i < sizeof(costs) / sizeof(costs[0]); i++) {

@@ -452,6 +452,8 @@ allow bind udp 127.0.0.1/32:9080
 allow unix /mnt/server
 allow mount tmpfs on /mnt/x size<=64k
 allow mknod p
+allow mknod c 1:3 on /mnt/*
+allow xattr trusted.overlay.opaque on /mnt/**
 allow sched cpus 0
 allow sched fifo priority<=1
 """
@@ -461,7 +463,7 @@ allow sched fifo priority<=1
         (b.rootfs / "mnt/x").mkdir()
         lent = dict(ln.split() for ln in user.out(b.args("ask", "cost", times)).splitlines())
     del b.linux["seccomp"]
-    own = dict(ln.split() for ln in cay.out(b.args("ask", "cost", times).caps("CAP_SYS_ADMIN", "CAP_SYS_NICE")).splitlines())
+    own = dict(ln.split() for ln in cay.out(b.args("ask", "cost", times).caps("CAP_SYS_ADMIN", "CAP_SYS_NICE", "CAP_MKNOD")).splitlines())
     for name, ns in lent.items():
         print(f"| {name} | {own[name]} | {ns} |")
         assert ns.isdigit() or name.startswith("sched"), (name, ns)
