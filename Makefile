@@ -65,7 +65,7 @@ fuzz:
 # cay beside its peers, as root; QUICK=1 for a rough one, ONLY="cold warm" for some scenarios, OUT=DIR for the report.
 bench: $(BUILD)/cay
 	@tools/deps.sh bench
-	@ninja -C $(BUILD) --quiet $(addprefix bench/,cay-stamped ask first floor many work)
+	@ninja -C $(BUILD) --quiet $(addprefix bench/,cay-stamped ask first floor levers many work)
 	@$(PYTHON) bench/bench.py $(if $(QUICK),--quick) $(addprefix --only ,$(ONLY)) $(if $(OUT),--out $(OUT)) $(BUILD)
 
 # The JSON libraries of the distribution beside each other, as a table.

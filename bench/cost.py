@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running cost: the same program natively and in a confined container, with filters of two shapes."""
+"""Running cost: the same program natively and in a confined container, with filters of two shapes; and what the kernel's ways cost."""
 import filters
 import measure
 import peers
@@ -42,3 +42,17 @@ def calls(world, run):
                               "looks at arguments": filters.checking()}.items():
             commands[name] = peers.start(world, "cay", world.bundle(filters.use(profile), args=args))
         _compare(world, run, table, load, units, commands)
+
+
+def levers(world, run):
+    table = run.table("Ways of the kernel for the same thing", "µs",
+                      "Steps alone, in turns: mounts made detached and then moved to their place, or at it; a process that is born in a "
+                      "cgroup v2, or goes there. The last is fork, exit and wait.")
+    place = world.dir / "levers"
+    place.mkdir()
+    samples = {}
+    for line in measure.run([world.tool("levers"), str(place), "100" if world.quick else "3000"], timeout=60).splitlines():
+        thing, way, ns = line.split("\t")
+        samples.setdefault(thing, {}).setdefault(way, []).append(int(ns))
+    for thing, found in samples.items():
+        table.put_all(thing, {way: measure.describe(took, 1e-3) for way, took in found.items()})

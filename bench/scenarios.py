@@ -25,6 +25,7 @@ SCENARIOS = {
     "density": (memory.density, 8, 240),
     "cpu": (cost.cpu, 6, 120),
     "calls": (cost.calls, 6, 120),
+    "levers": (cost.levers, 4, 60),
     "brokered": (brokered.brokered, 10, 240),
     "throughput": (serve.throughput, 25, 180),
     "sizes": (memory.sizes, 4, 500),

@@ -20,7 +20,7 @@ import measure  # noqa: E402
 import report  # noqa: E402
 import scenarios  # noqa: E402
 
-PROGRAMS = [f"bench/{name}" for name in ("ask", "cay-stamped", "first", "floor", "many", "work")]
+PROGRAMS = [f"bench/{name}" for name in ("ask", "cay-stamped", "first", "floor", "levers", "many", "work")]
 
 
 @pytest.fixture
