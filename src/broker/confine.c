@@ -30,7 +30,7 @@ static const char calls[] =
 	"getresuid getresgid "
 	/* what is done for it */
 	"socket connect bind getsockopt setsockopt fsopen fsconfig fsmount open_tree move_mount "
-	"mount_setattr umount2 mknodat setxattr fsetxattr unlink unlinkat sched_setscheduler "
+	"mount_setattr umount2 mknodat setxattr fsetxattr getxattr fchmodat unlink unlinkat sched_setscheduler "
 	"sched_getscheduler sched_setaffinity setpriority";
 
 static int drop_capabilities(void)

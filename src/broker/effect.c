@@ -102,6 +102,18 @@ int effect_ruling(const struct helper *h, const struct call *c, const struct pol
 	return o->error ? -o->error : 0;
 }
 
+int effect_ruling_by_name(const struct helper *h, const struct call *c, struct outcome *o)
+{
+	const struct policy_ask ask = { .kind = POLICY_SYSCALL, .u.syscall = c->kind->name };
+
+	if (h->policy)
+		policy_decide(h->policy, &ask, &o->ruling.verdict);
+	o->ruling.error = !h->policy || (o->ruling.verdict.line && !o->ruling.verdict.allow) ? EPERM
+											     : 0;
+	o->error = o->ruling.error;
+	return o->error ? -o->error : 0;
+}
+
 /* ---- children ------------------------------------------------------------------------------- */
 
 static struct pending *free_place(struct helper *h)

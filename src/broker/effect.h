@@ -94,6 +94,13 @@ unsigned int effect_busy(const struct helper *h);
 int effect_ruling(const struct helper *h, const struct call *c, const struct policy_ask *ask,
 		  bool lends, struct outcome *o);
 
+/**
+ * effect_ruling_by_name - ask only whether a line denies the call by its name
+ *
+ * Return: 0 or -EPERM, which is in o->error then, too.
+ */
+int effect_ruling_by_name(const struct helper *h, const struct call *c, struct outcome *o);
+
 /* ---- names, as the thread would find them ------------------------------------------------- */
 
 /**

@@ -10,4 +10,6 @@ void handle_mount(struct helper *h, struct call *c);
 void handle_umount(struct helper *h, struct call *c);
 void handle_mknod(struct helper *h, struct call *c);
 void handle_xattr(struct helper *h, struct call *c);
+void handle_chown(struct helper *h, struct call *c);
+void handle_chmod(struct helper *h, struct call *c);
 void handle_sched(struct helper *h, struct call *c);

@@ -125,7 +125,7 @@ static void act_xattr(struct helper *h, struct call *c, struct outcome *o)
 	o->error = -r;
 }
 
-static int check(const struct call *c)
+static int check(const struct helper *h, const struct call *c)
 {
 	const struct attribute a = attribute_of(c);
 
@@ -133,12 +133,13 @@ static int check(const struct call *c)
 		return -EFAULT;
 	if (!*a.name || strlen(a.name) > XATTR_NAME_MAX)
 		return -ERANGE;
-	return a.way == XATTR_NEVER ? -EPERM : 0;
+	/* A private broker has nothing to lend. */
+	return a.way == XATTR_NEVER || (a.way == XATTR_LENT && h->confined) ? -EPERM : 0;
 }
 
 void handle_xattr(struct helper *h, struct call *c)
 {
-	const int r = h->confined ? -EPERM : check(c);
+	const int r = check(h, c);
 
 	if (r < 0)
 		outcome_refuse(h, c, r);

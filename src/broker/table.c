@@ -4,6 +4,10 @@
 #include <linux/audit.h>
 #include <sys/syscall.h>
 
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
 #if defined(__x86_64__)
 enum { OUR_ARCH = (int)AUDIT_ARCH_X86_64 };
 #elif defined(__aarch64__)
@@ -33,6 +37,16 @@ const struct call_kind call_table[] = {
 	LEND(mknod, RULE(MKNOD), handle_mknod, ARG_PATH, ARG_INT, ARG_INT),
 #endif
 	LEND(mknodat, RULE(MKNOD), handle_mknod, ARG_FD, ARG_PATH, ARG_INT, ARG_INT),
+#ifdef SYS_chown
+	LEND(chown, RULE(CHOWN), handle_chown, ARG_PATH, ARG_INT, ARG_INT),
+	LEND(lchown, RULE(CHOWN), handle_chown, ARG_PATH, ARG_INT, ARG_INT),
+	LEND(chmod, 0, handle_chmod, ARG_PATH, ARG_INT),
+#endif
+	LEND(fchown, RULE(CHOWN), handle_chown, ARG_FD, ARG_INT, ARG_INT),
+	LEND(fchownat, RULE(CHOWN), handle_chown, ARG_FD, ARG_PATH, ARG_INT, ARG_INT, ARG_INT),
+	LEND(fchmod, 0, handle_chmod, ARG_FD, ARG_INT),
+	LEND(fchmodat, 0, handle_chmod, ARG_FD, ARG_PATH, ARG_INT),
+	LEND(fchmodat2, 0, handle_chmod, ARG_FD, ARG_PATH, ARG_INT, ARG_INT),
 	LEND(setxattr, RULE(XATTR), handle_xattr, ARG_PATH, ARG_TEXT, ARG_VALUE, ARG_INT, ARG_INT),
 	LEND(lsetxattr, RULE(XATTR), handle_xattr, ARG_PATH, ARG_TEXT, ARG_VALUE, ARG_INT, ARG_INT),
 	LEND(fsetxattr, RULE(XATTR), handle_xattr, ARG_FD, ARG_TEXT, ARG_VALUE, ARG_INT, ARG_INT),

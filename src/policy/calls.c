@@ -21,6 +21,8 @@ static const char *const of_kind[POLICY_KINDS][POLICY_CALLS_KIND] = {
 	[POLICY_MOUNT] = { "mount", "umount2", "open_tree", "move_mount", "fsopen", "fsconfig",
 			   "fsmount", "fspick", "mount_setattr" },
 	[POLICY_MKNOD] = { "mknod", "mknodat" },
+	[POLICY_CHOWN] = { "chown", "lchown", "fchown", "fchownat", "chmod", "fchmod", "fchmodat",
+			   "fchmodat2" },
 	[POLICY_XATTR] = { "setxattr", "lsetxattr", "fsetxattr" },
 	[POLICY_SCHED] = { "sched_setscheduler", "sched_setparam", "sched_setattr",
 			   "sched_setaffinity" },

@@ -71,14 +71,13 @@ static const char *of_kind(enum policy_kind kind)
 	case POLICY_WRITE:
 	case POLICY_EXEC:
 		return "no enforcer looks at what files are opened or executed";
-	case POLICY_CHOWN:
-		return "no enforcer looks at changes of owners";
 	case POLICY_CONNECT:
 	case POLICY_BIND:
 	case POLICY_UNIX:
 	case POLICY_SOCKET:
 	case POLICY_MOUNT:
 	case POLICY_MKNOD:
+	case POLICY_CHOWN:
 	case POLICY_SCHED:
 	case POLICY_XATTR:
 	case POLICY_SYSCALL:

@@ -228,6 +228,21 @@ static int try_xattr(bool *won)
 	return r;
 }
 
+/* chown: of the file itself, or what is written down in its place */
+static const char record[] = "user.containers.override_stat";
+
+static int try_owner(bool *won)
+{
+	struct stat s = { 0 };
+	int r = chown(path, 7, 7);
+
+	*won = getxattr(evil_dir, record, NULL, 0) >= 0 ||
+	       (stat(evil_dir, &s) == 0 && s.st_uid == 7);
+	removexattr(evil_dir, record);
+	(void)!lchown(evil_dir, 0, 0);
+	return r;
+}
+
 static const struct kind {
 	const char *name;
 	int nr;
@@ -242,6 +257,8 @@ static const struct kind {
 	{ "node", SYS_mknodat, prepare_node, flip_path, try_node },
 	{ "xattr", SYS_setxattr, prepare_mount, flip_path, try_xattr },
 	{ "xattr-link", SYS_setxattr, prepare_link, flip_link, try_xattr },
+	{ "owner", SYS_chown, prepare_mount, flip_path, try_owner },
+	{ "owner-link", SYS_chown, prepare_link, flip_link, try_owner },
 	{ "sched", SYS_sched_setscheduler, prepare_sched, flip_sched, try_sched },
 };
 
@@ -304,7 +321,7 @@ static int filter(int nr)
 
 static bool looks_good(const struct seccomp_notif *n)
 {
-	const unsigned int at = n->data.nr == SYS_setxattr ? 0
+	const unsigned int at = n->data.nr == SYS_setxattr || n->data.nr == SYS_chown ? 0
 				: n->data.nr == SYS_mount || n->data.nr == SYS_connect ||
 						n->data.nr == SYS_mknodat
 					? 1

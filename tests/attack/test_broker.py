@@ -68,6 +68,8 @@ RACES = {
     "node": ("allow mknod p on /mnt/good.node\n", ["mknodat"], 1000),
     "xattr": ("allow xattr trusted.overlay.opaque on /mnt/good\n", ["setxattr"], 1000),
     "xattr-link": ("allow xattr trusted.overlay.opaque on /mnt/good\n", ["setxattr"], 1000),
+    "owner": ("allow chown /mnt/good\n", ["chown"], 1000),
+    "owner-link": ("allow chown /mnt/good\n", ["chown"], 1000),
     "sched": ("allow sched fifo priority<=5\nallow sched other\n", ["sched_setscheduler"], 1500),
 }
 

@@ -32,7 +32,7 @@ def held(cay, user, bundle, policy, *args, **kw):
 
 
 # What needs no right of the host's.
-@pytest.mark.parametrize("kind", ["inet", "unix", "mount", "link", "node"])
+@pytest.mark.parametrize("kind", ["inet", "unix", "mount", "link", "node", "owner", "owner-link"])
 def test_an_argument_that_changes_while_it_is_decided(cay, user, kind):
     """That the attacks win against a careless broker is shown in test_broker.py."""
     policy, _, tries = RACES[kind]

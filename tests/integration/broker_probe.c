@@ -39,6 +39,19 @@ static int do_socket(char **a)
 	return answer(socket(atoi(a[0]), atoi(a[1]), atoi(a[2])));
 }
 
+/* owner [fd:|empty:]PATH UID GID: by name, by descriptor, by one that only names */
+static int do_owner(char **a)
+{
+	const uid_t uid = (uid_t)atol(a[1]);
+	const gid_t gid = (gid_t)atol(a[2]);
+
+	if (!strncmp(a[0], "fd:", 3))
+		return answer(fchown(open(a[0] + 3, O_RDONLY), uid, gid));
+	if (!strncmp(a[0], "empty:", 6))
+		return answer(fchownat(open(a[0] + 6, O_PATH), "", uid, gid, AT_EMPTY_PATH));
+	return answer(chown(a[0], uid, gid));
+}
+
 /* many N FAMILY TYPE PROTOCOL: as often; how often, and the last answer */
 static int do_many(char **a)
 {
@@ -489,7 +502,7 @@ static const struct {
 	{ "affinity", do_affinity }, { "mount", do_mount },	  { "umount", do_umount },
 	{ "mknod", do_mknod },	     { "many", do_many },	  { "cost", do_cost },
 	{ "stuck", do_stuck },	     { "p99", do_p99 },		  { "snoop", do_snoop },
-	{ "syscall", do_syscall },   { "setxattr", do_setxattr },
+	{ "syscall", do_syscall },   { "setxattr", do_setxattr }, { "owner", do_owner },
 };
 
 int main(int argc, char **argv)

@@ -442,7 +442,7 @@ static void a_line_that_nobody_carries_is_an_error(void **state)
 		{ "allow mount **\n\nallow read /a\n", "f:3: \"allow read /a\": no enforcer" },
 		{ "log exec **\n", "f:1: \"log exec **\": no enforcer" },
 		{ "deny write /a\n", "f:1: \"deny write /a\": no enforcer" },
-		{ "allow chown **\n", "f:1: \"allow chown **\": no enforcer" },
+		{ "allow exec **\n", "f:1: \"allow exec **\": no enforcer" },
 		{ "allow mount bind from /srv/** on /mnt/** options rec\nallow mount * from ** on /m\n",
 		  NULL },
 		{ "deny mount ext4 from ** on **\ndeny socket packet\nlog syscall bpf\n", NULL },
@@ -466,6 +466,38 @@ static void a_line_that_nobody_carries_is_an_error(void **state)
 		assert_int_equal(policy_check_carried(p, "f", &e), rows[i].want ? -EOPNOTSUPP : 0);
 		if (rows[i].want && !str_starts(e.msg, rows[i].want))
 			fail_msg("%s", e.msg);
+	}
+}
+
+/* Without a right of the host's; to refuse takes none. */
+static void a_private_broker_carries_what_takes_no_right(void **state)
+{
+	static const struct {
+		const char *text;
+		bool carried;
+	} rows[] = {
+		{ "allow mknod c 1:3\n", false },
+		{ "allow mknod b 8:0 on /dev/*\n", false },
+		{ "deny mknod c 1:3\nallow mknod p\nallow mknod f on /a\nlog mknod b *:*\n", true },
+		{ "allow sched fifo\n", false },
+		{ "allow sched rr priority<=1\n", false },
+		{ "allow sched other\nallow sched cpus 0-3\ndeny sched fifo\n", true },
+		{ "allow socket inet icmp\n", false },
+		{ "allow socket inet6 dgram icmpv6\n", false },
+		{ "allow socket inet raw icmp\nallow socket inet dgram\n", true },
+		{ "allow xattr trusted.overlay.opaque\n", false },
+		{ "allow xattr user.*\n", true },
+		{ "allow chown /a to 1-9:*\nallow mount tmpfs on /m\n", true },
+		{ "allow read /a\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_POLICY struct policy *p = parse(rows[i].text);
+		struct err e = { 0 };
+
+		if (policy_check_private(p, "f", &e) != (rows[i].carried ? 0 : -EOPNOTSUPP))
+			fail_msg("%s%s", rows[i].text, e.msg);
 	}
 }
 
@@ -516,6 +548,7 @@ int main(void)
 		cmocka_unit_test(numbers_without_a_name_are_numbers),
 		cmocka_unit_test(lines_and_limits_are_there_for_others),
 		cmocka_unit_test(a_line_that_nobody_carries_is_an_error),
+		cmocka_unit_test(a_private_broker_carries_what_takes_no_right),
 		cmocka_unit_test(groups_name_calls_that_exist_and_each_once),
 	};
 

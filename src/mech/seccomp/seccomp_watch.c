@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/seccomp/seccomp_names.h"
 
+#include "base/parse.h"
+
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
@@ -19,7 +21,7 @@
  * than a notification (seccomp(2)). A copy of a program runs as the original does, since its jumps
  * are relative. So nothing has to be known of how the profile came to be.
  */
-enum { X32_BIT = 0x40000000 };
+enum { X32_BIT = 0x40000000, FCHMODAT2 = 452 };
 
 static void emit(struct buf *b, unsigned int code, uint32_t k, unsigned int jt, unsigned int jf)
 {
@@ -28,12 +30,20 @@ static void emit(struct buf *b, unsigned int code, uint32_t k, unsigned int jt, 
 	(void)buf_add(b, &f, sizeof(f));
 }
 
+/* libseccomp may be older than the kernel. That call has one number everywhere. */
+static int number_of(const char *name)
+{
+	const int nr = seccomp_syscall_resolve_name(name);
+
+	return nr == __NR_SCMP_ERROR && str_eq(name, "fchmodat2") ? FCHMODAT2 : nr;
+}
+
 static size_t count_known(const struct oci_strings *names)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < names->count; i++)
-		n += seccomp_syscall_resolve_name(names->list[i]) >= 0;
+		n += number_of(names->list[i]) >= 0;
 	return n;
 }
 
@@ -43,7 +53,7 @@ static void emit_names(const struct oci_strings *names, size_t after, size_t beh
 	size_t left = count_known(names);
 
 	for (size_t i = 0; i < names->count; i++) {
-		const int nr = seccomp_syscall_resolve_name(names->list[i]);
+		const int nr = number_of(names->list[i]);
 
 		if (nr < 0)
 			continue;
