@@ -8,7 +8,7 @@ build="gcc libc6-dev meson ninja-build pkg-config musl-tools linux-libc-dev libj
        libcap-dev libmd-dev libsystemd-dev python3 libcmocka-dev"
 run="busybox-static"
 check="$run python3-pytest runc crun podman conmon containerd docker.io buildah
-       fuse-overlayfs slirp4netns criu umoci skopeo uidmap passwd jq iproute2 procps file groff-base zsh fish iputils-ping"
+       fuse-overlayfs slirp4netns criu umoci skopeo uidmap passwd jq iproute2 procps file groff-base zsh fish iputils-ping e2fsprogs squashfs-tools mount"
 # No web server and no database that the system would start: the benchmark unpacks nginx, redis-tools has the server.
 bench="runc crun runsc bubblewrap lxc podman conmon golang-github-containers-common hyperfine wrk redis-tools binutils
        util-linux"

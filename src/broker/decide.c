@@ -102,12 +102,21 @@ enum xattr_way decide_xattr(const char *name, const char *value, size_t len)
 	return XATTR_NEVER;
 }
 
+bool decide_tightens(unsigned long asked, unsigned long has, unsigned long forced)
+{
+	return !(has & ~(asked | forced) & DECIDE_SAFETY);
+}
+
 bool decide_mount_flags(unsigned long flags)
 {
-	const unsigned long plain = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME |
-				    MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME | MS_SILENT;
+	const unsigned long plain = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW |
+				    MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME |
+				    MS_SILENT;
 
-	if (flags & MS_REC && !(flags & MS_BIND))
+	if (flags & MS_REC && (!(flags & MS_BIND) || flags & MS_REMOUNT))
 		return false;
-	return !(flags & ~(plain | MS_BIND | MS_REC));
+	/* What it is mounted with is another question than what is mounted. */
+	if (flags & MS_REMOUNT && !(flags & MS_BIND))
+		return false;
+	return !(flags & ~(plain | MS_BIND | MS_REC | MS_REMOUNT));
 }

@@ -3,6 +3,16 @@
 
 #include "policy/policy.h"
 
+#include <sys/mount.h>
+
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+
+/* Flags of a mount that take something away. */
+#define DECIDE_SAFETY                                                                              \
+	((unsigned long)(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOSYMFOLLOW))
+
 /*
  * Deciding is pure: a policy and a question in, a ruling out. The checks that no policy can
  * change stand here, too.
@@ -66,6 +76,9 @@ enum xattr_way {
 
 /** decide_xattr - @value may hold anything */
 enum xattr_way decide_xattr(const char *name, const char *value, size_t len);
+
+/** decide_tightens - does a remount take back none of the flags that a mount has? */
+bool decide_tightens(unsigned long asked, unsigned long has, unsigned long forced);
 
 /** decide_mount_flags - flags of mount(2) that we perform, of those asked for; the rest is refused */
 bool decide_mount_flags(unsigned long flags);

@@ -134,7 +134,10 @@ uint64_t place_mount_id(int fd, bool *ret_is_root);
 
 /**
  * place_mount - move a detached mount onto an object, if the call still waits, and remember it
+ * @kind: what it is, not 0
  *
  * Return: 0; -ENOSPC when the container has too many; -ESRCH; -errno.
  */
-int place_mount(struct helper *h, const struct call *c, int mount, int target);
+int place_mount(struct helper *h, const struct call *c, int mount, int target, uint8_t kind);
+
+enum { PLACE_NODE = 255 }; /* a kind of mount: a device node */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/handle.h"
+#include "broker/mount_private.h"
 
 #include "base/parse.h"
 #include "sys/syscalls.h"
@@ -13,32 +14,13 @@
 /*
  * mount(2) and umount2(2). The target is resolved once; what is mounted is built detached and moved
  * onto that very object. tmpfs, proc, overlay and bind mounts are made with no right but those of the
- * root of the container's user namespace; block file systems by the agent, with shifted owners.
+ * root of the container's user namespace, file systems on devices by one with ours (handle_block.c).
  */
-enum {
-	DEADLINE_MS = 10000,
-	OPTIONS_MAX = 64,
-	INODE_BYTES = 4096, /* of a tmpfs with a cap: one inode for so many bytes of it */
-};
-
-struct wanted {
-	const char *type, *source;
-	unsigned long flags;
-	size_t count;
-	const char *option[OPTIONS_MAX + 1]; /* "key" or "key=value" */
-	struct policy_mount_terms terms;
-};
+enum { DEADLINE_MS = 10000 };
 
 static char target_name[PATH_MAX], source_name[PATH_MAX];
 
 /* ---- what is asked for ---------------------------------------------------------------------- */
-
-static bool same_key(const char *a, const char *b)
-{
-	const size_t n = strcspn(a, "=");
-
-	return n == strcspn(b, "=") && strncmp(a, b, n) == 0;
-}
 
 /* In the call's own copy. A key may stand there once: nothing is overridden behind a check. */
 static int split(struct call *c, struct wanted *w)
@@ -51,10 +33,10 @@ static int split(struct call *c, struct wanted *w)
 
 		*end = '\0';
 		if (*at) {
-			if (w->count == OPTIONS_MAX)
+			if (w->count == MOUNT_OPTIONS_MAX)
 				return -E2BIG;
 			for (size_t i = 0; i < w->count; i++)
-				if (same_key(w->option[i], at))
+				if (mount_same_key(w->option[i], at))
 					return -EINVAL;
 			w->option[w->count++] = at;
 		}
@@ -75,176 +57,156 @@ static int read_wanted(struct call *c, struct wanted *w)
 	w->type = flags & MS_BIND ? "bind" : c->arg[2].bytes;
 	if (!w->type || !*w->type)
 		return -EINVAL;
+	w->fs = policy_fs_find(w->type);
 	return flags & MS_BIND ? 0 : split(c, w);
 }
 
-/* ---- making it ------------------------------------------------------------------------------- */
-
-static uint64_t attributes(unsigned long flags)
+static bool is_remount(const struct wanted *w)
 {
-	static const struct {
-		unsigned long flag;
-		uint64_t attr;
-	} rows[] = {
-		{ MS_RDONLY, MOUNT_ATTR_RDONLY },   { MS_NOSUID, MOUNT_ATTR_NOSUID },
-		{ MS_NODEV, MOUNT_ATTR_NODEV },	    { MS_NOEXEC, MOUNT_ATTR_NOEXEC },
-		{ MS_NOATIME, MOUNT_ATTR_NOATIME }, { MS_NODIRATIME, MOUNT_ATTR_NODIRATIME },
-	};
-	uint64_t attr = flags & MS_STRICTATIME ? MOUNT_ATTR_STRICTATIME : 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (flags & rows[i].flag)
-			attr |= rows[i].attr;
-	/* Values of one field: noatime wins, as in mount(2). */
-	return flags & MS_NOATIME ? attr & ~(uint64_t)MOUNT_ATTR_STRICTATIME : attr;
+	return w->flags & MS_REMOUNT;
 }
 
-static int configure(int fs, const struct wanted *w)
+static bool is_on_device(const struct wanted *w)
 {
-	char key[64];
-	int r = 0;
-
-	if (w->source && *w->source)
-		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", w->source, 0);
-	for (size_t i = 0; r == 0 && i < w->count; i++) {
-		const char *value = strchr(w->option[i], '=');
-		const size_t n = strcspn(w->option[i], "=");
-
-		if (n == 0 || n >= sizeof(key))
-			return -EINVAL;
-		memcpy(key, w->option[i], n);
-		key[n] = '\0';
-		r = value ? sys_fsconfig(fs, FSCONFIG_SET_STRING, key, value + 1, 0)
-			  : sys_fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL, 0);
-	}
-	return r;
-}
-
-static bool has_option(const struct wanted *w, const char *key)
-{
-	for (size_t i = 0; i < w->count; i++)
-		if (same_key(w->option[i], key))
-			return true;
-	return false;
-}
-
-/* Memory of the host, so it has an end: bytes, and inodes, which are not counted in the bytes. */
-static int cap_tmpfs(int fs, const struct wanted *w)
-{
-	char text[24];
-	int r = 0;
-
-	if (!w->terms.size_bytes)
-		return 0;
-	/* The other ways to give it a size. */
-	if (has_option(w, "nr_blocks") || (has_option(w, "huge")))
-		return -EPERM;
-	if (!has_option(w, "size")) {
-		(void)snprintf(text, sizeof(text), "%" PRIu64, w->terms.size_bytes);
-		r = sys_fsconfig(fs, FSCONFIG_SET_STRING, "size", text, 0);
-	}
-	if (r < 0 || has_option(w, "nr_inodes"))
-		return r;
-	(void)snprintf(text, sizeof(text), "%" PRIu64, w->terms.size_bytes / INODE_BYTES + 64);
-	return sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", text, 0);
-}
-
-/* Return: a detached mount, or -errno. */
-static int make_fs(const struct wanted *w)
-{
-	AUTO_FD int fs = sys_fsopen(w->type);
-	int r;
-
-	if (fs < 0)
-		return fs;
-	r = configure(fs, w);
-	if (r == 0 && str_eq(w->type, "tmpfs"))
-		r = cap_tmpfs(fs, w);
-	if (r == 0)
-		r = sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
-	if (r < 0)
-		return r;
-	return sys_fsmount(fs, (unsigned int)attributes(w->flags | w->terms.flags));
-}
-
-static int make_bind(int source, const struct wanted *w)
-{
-	const unsigned int all = w->flags & MS_REC ? AT_RECURSIVE : 0;
-	const struct mount_attr attr = { .attr_set = attributes(
-						 (w->flags | w->terms.flags) &
-						 (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)) };
-	int fd = sys_open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | all), r;
-
-	if (fd < 0 || !attr.attr_set)
-		return fd;
-	r = sys_mount_setattr(fd, "", AT_EMPTY_PATH | all, &attr);
-	if (r == 0)
-		return fd;
-	close(fd);
-	return r;
+	return w->fs && w->fs->way == POLICY_FS_BLOCK && !is_remount(w);
 }
 
 /* ---- mount ------------------------------------------------------------------------------------ */
 
-static int rule(struct helper *h, struct call *c, struct wanted *w, int source, int target,
+/* What a name of the container's led to, and what it is called where the policy looks at it. */
+struct found {
+	int target, source;
+	dev_t dev;
+	const char *source_name;
+};
+
+static int rule(struct helper *h, struct call *c, struct wanted *w, const struct found *f,
 		struct outcome *o)
 {
-	struct policy_ask ask = { .kind = POLICY_MOUNT,
-				  .u.mount = { .fstype = w->type,
-					       .source = w->source,
-					       .target = target_name,
-					       .flags = w->flags,
-					       .options = w->option } };
-	int r = place_name(h->proc, target, target_name, sizeof(target_name));
+	const struct policy_ask ask = { .kind = POLICY_MOUNT,
+					.u.mount = { .fstype = w->type,
+						     .source = f->source_name,
+						     .target = target_name,
+						     .flags = w->flags,
+						     .options = w->option } };
+	int r = place_name(h->proc, f->target, target_name, sizeof(target_name));
 
-	if (r == 0 && source >= 0) {
-		r = place_name(h->proc, source, source_name, sizeof(source_name));
-		ask.u.mount.source = source_name;
-	}
 	if (r == 0)
 		r = effect_ruling(h, c, &ask, true, o);
 	w->terms = o->ruling.verdict.mount;
 	return r;
 }
 
+static int find_source(struct helper *h, const struct target *t, const struct wanted *w, int names,
+		       struct found *f)
+{
+	int r;
+
+	f->source_name = w->source;
+	if (!(w->flags & MS_BIND) && !is_on_device(w))
+		return 0;
+	f->source = place_open(t, AT_FDCWD, w->source ? w->source : "", 0);
+	if (f->source < 0)
+		return f->source;
+	r = is_on_device(w)
+		    ? block_find(names, f->source, &f->dev, source_name, sizeof(source_name))
+		    : place_name(h->proc, f->source, source_name, sizeof(source_name));
+	f->source_name = source_name;
+	return r;
+}
+
+static int make_on_device(struct wanted *w, const struct found *f, struct keeper *k)
+{
+	const struct block_order order = { .dev = f->dev, .terms = w->terms };
+	int mount = -EBADF, r;
+
+	for (size_t i = 0; i < w->count; i++)
+		if (!policy_fs_takes(w->fs, w->option[i]))
+			return -EPERM;
+	r = effect_ask(k, -EBADF, &order, sizeof(order), &mount);
+	return r < 0 ? r : mount;
+}
+
 static int perform(struct helper *h, struct call *c, const struct target *t, struct wanted *w,
-		   struct outcome *o)
+		   int names, struct keeper *k, struct outcome *o)
 {
 	AUTO_FD int target = place_open(t, AT_FDCWD, c->arg[1].bytes, 0), source = -EBADF;
 	AUTO_FD int mount = -EBADF;
-	const bool bind = w->flags & MS_BIND;
+	struct found f = { .target = target, .source = -EBADF };
 	int r;
 
 	if (target < 0)
 		return target;
-	if (bind) {
-		source = place_open(t, AT_FDCWD, w->source ? w->source : "", 0);
-		if (source < 0)
-			return source;
-	}
-	r = rule(h, c, w, source, target, o);
+	r = find_source(h, t, w, names, &f);
+	source = f.source;
+	if (r == 0)
+		r = rule(h, c, w, &f, o);
 	if (r < 0)
 		return r;
-	if (bind)
-		mount = make_bind(source, w);
-	else if (str_eq(w->type, "tmpfs") || str_eq(w->type, "proc") || str_eq(w->type, "overlay"))
-		mount = make_fs(w);
-	else
-		mount = -EPERM;
-	return mount < 0 ? mount : place_mount(h, c, mount, target);
+	if (!w->fs)
+		return -EPERM;
+	switch (w->fs->way) {
+	case POLICY_FS_BIND:
+		mount = mount_make_bind(source, w);
+		break;
+	case POLICY_FS_OWN:
+		mount = mount_make_own(w);
+		break;
+	case POLICY_FS_BLOCK:
+		mount = make_on_device(w, &f, k);
+		break;
+	}
+	if (mount < 0)
+		return mount;
+	return place_mount(h, c, mount, target, (uint8_t)(policy_fs_index(w->fs) + 1));
+}
+
+/* Of a mount that we made, what is mounted is remembered; nobody else's is changed. */
+static int remount(struct helper *h, struct call *c, const struct target *t, struct wanted *w,
+		   struct outcome *o)
+{
+	AUTO_FD int target = place_open(t, AT_FDCWD, c->arg[1].bytes, 0);
+	const struct found f = { .target = target };
+	bool root = false;
+	uint8_t kind;
+	int r;
+
+	if (target < 0)
+		return target;
+	kind = shared_mount_kind(h->ledger, place_mount_id(target, &root));
+	if (!root)
+		return -EINVAL;
+	w->fs = kind ? policy_fs_at(kind - 1U) : NULL;
+	if (!w->fs)
+		return -EPERM;
+	w->type = w->fs->name;
+	if (w->fs->way != POLICY_FS_BIND)
+		w->flags &= ~(unsigned long)MS_BIND;
+	r = rule(h, c, w, &f, o);
+	if (r == 0)
+		r = call_alive(h, c) ? mount_tighten(target, w) : -ESRCH;
+	return r;
 }
 
 static void act_mount(struct helper *h, struct call *c, struct outcome *o)
 {
 	AUTO_TARGET struct target t = TARGET_INIT;
 	unsigned int need = NEED_USER | NEED_MNT;
+	AUTO_FD int names = -EBADF;
 	struct wanted w;
+	struct keeper k = { .h = h, .c = c, .t = &t, .serve = block_serve, .order = &w };
 	int r = read_wanted(c, &w);
 
+	if (r == 0 && h->confined && is_on_device(&w))
+		r = -EPERM;
 	if (r == 0 && str_eq(w.type, "proc"))
 		need |= NEED_PID;
 	if (r == 0)
 		r = target_open(&t, h, c, need);
+	if (r == 0 && is_on_device(&w)) {
+		names = block_names();
+		r = names < 0 ? names : effect_keep(&k);
+	}
 	if (r == 0)
 		r = target_become(&t, need, 1ULL << CAP_SYS_ADMIN);
 	/* A procfs is of the pid namespace of whoever makes it. */
@@ -254,7 +216,7 @@ static void act_mount(struct helper *h, struct call *c, struct outcome *o)
 	if (r == 0 && geteuid() != 0)
 		r = -EPERM;
 	if (r == 0)
-		r = perform(h, c, &t, &w, o);
+		r = is_remount(&w) ? remount(h, c, &t, &w, o) : perform(h, c, &t, &w, names, &k, o);
 	o->error = -r;
 }
 
@@ -269,7 +231,7 @@ void handle_mount(struct helper *h, struct call *c)
  * By the link of our own descriptor, which is the very mount that was looked at. It is detached
  * always: our looking at it keeps it busy.
  */
-static int detach(struct helper *h, int target, uint64_t id)
+static int detach(struct helper *h, int target, uint64_t id, uint8_t kind)
 {
 	AUTO_FD int links = openat(h->proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char name[16];
@@ -282,7 +244,7 @@ static int detach(struct helper *h, int target, uint64_t id)
 	(void)snprintf(name, sizeof(name), "%d", target);
 	r = umount2(name, MNT_DETACH) < 0 ? -errno : 0;
 	if (r < 0)
-		(void)shared_add_mount(h->ledger, id);
+		(void)shared_add_mount(h->ledger, id, kind);
 	return r;
 }
 
@@ -293,6 +255,7 @@ static int unmount(struct helper *h, struct call *c, const struct target *t, str
 	AUTO_FD int target = place_open(t, AT_FDCWD, c->arg[0].bytes, follow);
 	bool root = false;
 	uint64_t id;
+	uint8_t kind;
 
 	if (flags & ~(MNT_DETACH | MNT_FORCE | UMOUNT_NOFOLLOW))
 		return -EPERM;
@@ -305,10 +268,11 @@ static int unmount(struct helper *h, struct call *c, const struct target *t, str
 	id = place_mount_id(target, &root);
 	if (!root)
 		return -EINVAL;
-	if (!shared_has_mount(h->ledger, id))
+	kind = shared_mount_kind(h->ledger, id);
+	if (!kind)
 		return -EPERM;
 	o->ruling.error = 0;
-	return call_alive(h, c) ? detach(h, target, id) : -ESRCH;
+	return call_alive(h, c) ? detach(h, target, id, kind) : -ESRCH;
 }
 
 static void act_umount(struct helper *h, struct call *c, struct outcome *o)

@@ -102,7 +102,7 @@ static int put_node(struct helper *h, const struct call *c, int node, int dir, c
 	place = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (place < 0)
 		return -errno;
-	r = place_mount(h, c, node, place);
+	r = place_mount(h, c, node, place, PLACE_NODE);
 	if (r < 0)
 		(void)unlinkat(dir, name, 0);
 	return r;

@@ -131,6 +131,8 @@ static int check(const struct helper *h, const struct call *c)
 
 	if (!a.name)
 		return -EFAULT;
+	if (h->confined && a.way == XATTR_LENT)
+		return -EPERM;
 	if (!*a.name || strlen(a.name) > XATTR_NAME_MAX)
 		return -ERANGE;
 	/* A private broker has nothing to lend. */

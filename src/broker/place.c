@@ -96,7 +96,7 @@ uint64_t place_mount_id(int fd, bool *ret_is_root)
 }
 
 /* Written down before it is done: what can't be remembered can't be unmounted. */
-int place_mount(struct helper *h, const struct call *c, int mount, int target)
+int place_mount(struct helper *h, const struct call *c, int mount, int target, uint8_t kind)
 {
 	bool root = false;
 	const uint64_t id = place_mount_id(mount, &root);
@@ -104,7 +104,7 @@ int place_mount(struct helper *h, const struct call *c, int mount, int target)
 
 	if (!id)
 		return -EPERM;
-	if (!shared_add_mount(h->ledger, id))
+	if (!shared_add_mount(h->ledger, id, kind))
 		return -ENOSPC;
 	r = call_alive(h, c) ? sys_move_mount(mount, "", target, "",
 					      MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)

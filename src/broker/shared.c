@@ -18,31 +18,36 @@ void pending_end(struct pending *p)
 	atomic_store(&p->since_ns, 0);
 }
 
-bool shared_add_mount(struct shared *s, uint64_t id)
+enum { KIND_BITS = 8 };
+
+bool shared_add_mount(struct shared *s, uint64_t id, uint8_t kind)
 {
 	for (size_t i = 0; i < SHARED_MOUNTS; i++) {
 		uint64_t none = 0;
 
-		if (atomic_compare_exchange_strong(&s->mount[i], &none, id))
+		if (atomic_compare_exchange_strong(&s->mount[i], &none, id << KIND_BITS | kind))
 			return true;
 	}
 	return false;
 }
 
-bool shared_has_mount(const struct shared *s, uint64_t id)
+uint8_t shared_mount_kind(const struct shared *s, uint64_t id)
 {
-	for (size_t i = 0; id != 0 && i < SHARED_MOUNTS; i++)
-		if (atomic_load(&s->mount[i]) == id)
-			return true;
-	return false;
+	for (size_t i = 0; id != 0 && i < SHARED_MOUNTS; i++) {
+		const uint64_t it = atomic_load(&s->mount[i]);
+
+		if (it >> KIND_BITS == id)
+			return (uint8_t)it;
+	}
+	return 0;
 }
 
 bool shared_drop_mount(struct shared *s, uint64_t id)
 {
 	for (size_t i = 0; id != 0 && i < SHARED_MOUNTS; i++) {
-		uint64_t it = id;
+		uint64_t it = atomic_load(&s->mount[i]);
 
-		if (atomic_compare_exchange_strong(&s->mount[i], &it, 0))
+		if (it >> KIND_BITS == id && atomic_compare_exchange_strong(&s->mount[i], &it, 0))
 			return true;
 	}
 	return false;

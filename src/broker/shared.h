@@ -34,7 +34,7 @@ struct desk {
 struct shared {
 	_Atomic uint64_t paid_until_ns; /* the rate limit, see shared_pay */
 	struct desk desk[SHARED_HELPERS];
-	_Atomic uint64_t mount[SHARED_MOUNTS]; /* ids of mounts; 0: free */
+	_Atomic uint64_t mount[SHARED_MOUNTS]; /* its id, and in the lowest byte its kind; 0: free */
 };
 
 /** pending_begin - @id is being worked on, by @pid, until @deadline_ns at the latest */
@@ -42,10 +42,10 @@ void pending_begin(struct pending *p, uint64_t id, int32_t pid, uint64_t deadlin
 /** pending_end - nobody works on it any more */
 void pending_end(struct pending *p);
 
-/** shared_add_mount - remember a mount; Return: false when there are too many */
-bool shared_add_mount(struct shared *s, uint64_t id);
-/** shared_has_mount - did we make it, for this container? */
-bool shared_has_mount(const struct shared *s, uint64_t id);
+/** shared_add_mount - remember a mount; @kind: not 0; Return: false when there are too many */
+bool shared_add_mount(struct shared *s, uint64_t id, uint8_t kind);
+/** shared_mount_kind - the kind of a mount that we made, for this container; 0: we did not */
+uint8_t shared_mount_kind(const struct shared *s, uint64_t id);
 /** shared_drop_mount - Return: false when it was not there (any more): one of two wins */
 bool shared_drop_mount(struct shared *s, uint64_t id);
 

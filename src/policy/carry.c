@@ -6,28 +6,52 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 /* Who holds a program to a line: docs/access-control.md has what the broker can do. */
 
+/* An option without a value in a line is one with any value. */
+static bool is_taken(const struct policy_fs *fs, const struct mount_option *o)
+{
+	char text[128];
+
+	if (o->value.match != MATCH_TEXT && o->value.match != MATCH_ANY)
+		return false;
+	(void)snprintf(text, sizeof(text), "%s%s%s", o->key,
+		       o->value.match == MATCH_TEXT ? "=" : "",
+		       o->value.match == MATCH_TEXT ? o->value.text : "");
+	if (policy_fs_takes(fs, text))
+		return true;
+	(void)snprintf(text, sizeof(text), "%s=any", o->key);
+	return o->value.match == MATCH_ANY && policy_fs_takes(fs, text);
+}
+
+static const char *of_device(const struct rule *r, const struct policy_fs *fs)
+{
+	if (r->granted)
+		return "on a device the broker forces nosuid and nodev";
+	for (size_t i = 0; i < r->noptions; i++)
+		if (!is_taken(fs, &r->options[i]))
+			return "an option that the broker takes from nobody for this file system";
+	return NULL;
+}
+
 static const char *of_mount(const struct rule *r)
 {
-	static const char *const known[] = { "tmpfs", "proc", "overlay", "bind" };
 	const struct pattern *type = &r->field[MOUNT_FSTYPE];
-	bool found = type->match == MATCH_ANY;
+	const struct policy_fs *fs = type->match == MATCH_ANY ? NULL : policy_fs_find(type->text);
 
 	if (r->all)
 		return NULL;
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		found = found || str_eq(type->text, known[i]);
-	if (!found)
-		return "the broker mounts tmpfs, proc, overlay and bind alone";
-	if (r->shift)
-		return "the broker shifts no owners";
-	return r->listed & ~(unsigned long)MS_REC
-		       ? "of the flags in options the broker knows rec alone"
-		       : NULL;
+	if (type->match != MATCH_ANY && !fs)
+		return "the broker mounts no such file system";
+	if (fs && fs->way != POLICY_FS_BLOCK && r->shift)
+		return "the broker shifts owners on devices alone";
+	if (r->listed & ~(unsigned long)(MS_REC | MS_REMOUNT))
+		return "of the flags in options the broker knows rec and remount alone";
+	return fs && fs->way == POLICY_FS_BLOCK ? of_device(r, fs) : NULL;
 }
 
 /*
@@ -116,6 +140,14 @@ static bool is_one(const struct pattern *f, uint32_t number)
 	return f->match == MATCH_RANGE && f->low <= number && f->high >= number;
 }
 
+static bool is_of_device(const struct rule *r)
+{
+	const struct pattern *type = &r->field[MOUNT_FSTYPE];
+	const struct policy_fs *fs = type->match == MATCH_ANY ? NULL : policy_fs_find(type->text);
+
+	return fs && fs->way == POLICY_FS_BLOCK;
+}
+
 /* What needs a right of the host, which whoever runs a private broker may not have. */
 static const char *of_right(const struct rule *r)
 {
@@ -126,6 +158,8 @@ static const char *of_right(const struct rule *r)
 	if (r->kind == POLICY_MKNOD &&
 	    (is_one(&f[MKNOD_TYPE], S_IFCHR) || is_one(&f[MKNOD_TYPE], S_IFBLK)))
 		return "a private broker makes no devices: that takes a right of the host (cay agent)";
+	if (r->kind == POLICY_MOUNT && is_of_device(r))
+		return "a private broker mounts no devices: that takes a right of the host (cay agent)";
 	if (r->kind == POLICY_XATTR && f[XATTR_NAME].match == MATCH_TEXT &&
 	    str_after(f[XATTR_NAME].text, "trusted."))
 		return "a private broker sets no trusted attributes: that takes a right of the host (cay "

@@ -148,6 +148,29 @@ struct policy_verdict {
 void policy_decide(const struct policy *p, const struct policy_ask *ask,
 		   struct policy_verdict *ret);
 
+/* How the broker mounts a file system. */
+enum policy_fs_way {
+	POLICY_FS_OWN, /* with the rights of the container's own user namespace */
+	POLICY_FS_BIND,
+	POLICY_FS_BLOCK, /* on a device: with the agent's rights */
+};
+
+struct policy_fs {
+	const char *name;
+	enum policy_fs_way way;
+	const char *forced; /* an option it gets when it is asked for no other value of it */
+	const char *const *options; /* BLOCK: "key", "key=value", "key=" with any value */
+};
+
+/** policy_fs_find - what the broker mounts by this name; NULL: it does not */
+const struct policy_fs *policy_fs_find(const char *type);
+/** policy_fs_at - by number, from 0 on; NULL: no more */
+const struct policy_fs *policy_fs_at(unsigned int index);
+/** policy_fs_index - its number */
+unsigned int policy_fs_index(const struct policy_fs *fs);
+/** policy_fs_takes - may "key" or "key=value" be asked of it at all? */
+bool policy_fs_takes(const struct policy_fs *fs, const char *option);
+
 /** policy_lends_xattr - an attribute of the host's ("trusted.") that the broker may set for a container */
 bool policy_lends_xattr(const char *name);
 

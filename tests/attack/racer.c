@@ -243,23 +243,44 @@ static int try_owner(bool *won)
 	return r;
 }
 
+/* mount of a device: its name changes; RACE_GOOD and RACE_EVIL say which devices that are */
+static void prepare_block(void)
+{
+	snprintf(path, sizeof(path), "/mnt/good.dev");
+	if (symlink(getenv("RACE_GOOD"), "/mnt/good.dev") < 0 ||
+	    symlink(getenv("RACE_EVIL"), "/mnt/evil.dev") < 0 || mkdir("/mnt/at", 0755) < 0)
+		die("devices");
+}
+
+static int try_block(bool *won)
+{
+	int r = mount(path, "/mnt/at", "ext4", 0, "");
+
+	*won = access("/mnt/at/evil", F_OK) == 0;
+	if (r == 0)
+		umount2("/mnt/at", 0);
+	return r;
+}
+
 static const struct kind {
 	const char *name;
 	int nr;
+	unsigned int arg; /* that changes */
 	void (*prepare)(void);
 	void (*flip)(bool evil);
 	int (*attempt)(bool *won);
 } kinds[] = {
-	{ "inet", SYS_connect, prepare_inet, flip_inet, try_inet },
-	{ "unix", SYS_connect, prepare_unix, flip_unix, try_unix },
-	{ "mount", SYS_mount, prepare_mount, flip_path, try_mount },
-	{ "link", SYS_mount, prepare_link, flip_link, try_mount },
-	{ "node", SYS_mknodat, prepare_node, flip_path, try_node },
-	{ "xattr", SYS_setxattr, prepare_mount, flip_path, try_xattr },
-	{ "xattr-link", SYS_setxattr, prepare_link, flip_link, try_xattr },
-	{ "owner", SYS_chown, prepare_mount, flip_path, try_owner },
-	{ "owner-link", SYS_chown, prepare_link, flip_link, try_owner },
-	{ "sched", SYS_sched_setscheduler, prepare_sched, flip_sched, try_sched },
+	{ "inet", SYS_connect, 1, prepare_inet, flip_inet, try_inet },
+	{ "unix", SYS_connect, 1, prepare_unix, flip_unix, try_unix },
+	{ "mount", SYS_mount, 1, prepare_mount, flip_path, try_mount },
+	{ "link", SYS_mount, 1, prepare_link, flip_link, try_mount },
+	{ "node", SYS_mknodat, 1, prepare_node, flip_path, try_node },
+	{ "block", SYS_mount, 0, prepare_block, flip_path, try_block },
+	{ "xattr", SYS_setxattr, 0, prepare_mount, flip_path, try_xattr },
+	{ "xattr-link", SYS_setxattr, 0, prepare_link, flip_link, try_xattr },
+	{ "owner", SYS_chown, 0, prepare_mount, flip_path, try_owner },
+	{ "owner-link", SYS_chown, 0, prepare_link, flip_link, try_owner },
+	{ "sched", SYS_sched_setscheduler, 2, prepare_sched, flip_sched, try_sched },
 };
 
 static const struct kind *kind_of(const char *name)
@@ -319,15 +340,12 @@ static int filter(int nr)
 	return fd;
 }
 
+static unsigned int looked_at;
+
 static bool looks_good(const struct seccomp_notif *n)
 {
-	const unsigned int at = n->data.nr == SYS_setxattr || n->data.nr == SYS_chown ? 0
-				: n->data.nr == SYS_mount || n->data.nr == SYS_connect ||
-						n->data.nr == SYS_mknodat
-					? 1
-					: 2;
 	char bytes[128] = "", where[128] = "";
-	struct iovec local = { bytes, 100 }, remote = { (void *)n->data.args[at], 100 };
+	struct iovec local = { bytes, 100 }, remote = { (void *)n->data.args[looked_at], 100 };
 	struct sockaddr_in a;
 	struct sched_param p;
 
@@ -345,7 +363,7 @@ static bool looks_good(const struct seccomp_notif *n)
 		return ntohs(a.sin_port) == GOOD_PORT;
 	if (n->data.nr == SYS_connect)
 		return strstr(bytes + 2, "good") != NULL;
-	if (readlink(bytes, where, sizeof(where) - 1) > 0)
+	if (!strstr(bytes, ".dev") && readlink(bytes, where, sizeof(where) - 1) > 0)
 		return strstr(where, "good") != NULL;
 	return strstr(bytes, "good") != NULL;
 }
@@ -415,6 +433,7 @@ static void naive(const struct kind *k, long tries)
 	pid_t pid;
 
 	hide();
+	looked_at = k->arg;
 	socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
 	pid = fork();
 	if (pid == 0) {

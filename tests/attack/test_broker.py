@@ -16,7 +16,7 @@ import time
 import pytest
 
 import harness
-from agent import Agent, User, ask, rootless_bundle
+from agent import Agent, User, ask, ext4, rootless_bundle
 from engine import EMULATED
 from harness import TIMEOUT, TMP, need, run, wait_for
 
@@ -118,6 +118,36 @@ def test_callers_that_are_killed_leave_nothing_that_nobody_knows(cay, user):
         c = user.start(racing(cay, user, agent, RACES["mount"][1], "after").args("sleep", "1000"))
         assert user.sh(c, "mkdir -p /mnt/good; ask mount t /mnt/good tmpfs 0 ''").out == "ok\n"
         user.delete(c)
+
+
+@pytest.fixture
+def disks(cay, loop):
+    """Two devices with a file system each; in the second there is a file by which it is known."""
+    found = []
+    for name in ("good", "evil"):
+        (cay.dir / name).mkdir()
+        (cay.dir / name / name).touch()
+        found.append(loop(ext4(cay, "-O", "^has_journal", "-d", str(cay.dir / name), name=f"{name}.img", size=2 << 20)))
+    return found
+
+
+def test_a_name_of_a_device_that_changes_while_it_is_decided(cay, user, disks):
+    good, evil = disks
+    environment = {"RACE_GOOD": good, "RACE_EVIL": evil}
+    for _ in range(10):
+        _, won, _ = map(int, run([racer(), "naive", "block", "200"], timeout=LONG, env={**os.environ, **environment}).out.split())
+        if won:
+            break
+    assert won > 0, "an attack that never wins shows nothing"
+    with Agent(cay, {"a": f"allow mount ext4 from {good} on /mnt/at shift\n"}, "--rate", "1000000") as agent:
+        b = racing(cay, user, agent, ["mount", "umount2"]).args("racer", "race", "block", "20000" if FULL else "500")
+        for n, dev in enumerate(disks):
+            b.mount(f"/dev/disk{n}", type="bind", source=dev, options=["bind"])
+        b.process["env"] += ["RACE_GOOD=/dev/disk0", "RACE_EVIL=/dev/disk1"]
+        tried, won, allowed = map(int, user.out(b, timeout=LONG).split())
+        print(f"block: {tried} tries, {won} won, {allowed} allowed")
+        assert won == 0 and 0 < allowed < tried
+        assert agent.record(call="mount", verdict="deny")["what"].startswith(f"mount ext4 from {evil} on /mnt/at")
 
 
 # ---- getting in each other's way ------------------------------------------------------------------

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 
-from harness import CAY, HERE, TIMEOUT, TMP, run, wait_for
+from harness import CAY, HERE, TIMEOUT, TMP, need, run, wait_for
 
 # An ordinary user; nobody has to know his name, and he maps himself alone.
 UID = 54321
@@ -191,6 +191,16 @@ class User:
     def delete(self, id):
         r = run(self.argv("delete", "--force", id))
         assert r.rc == 0, r
+
+
+def ext4(cay, *options, name="ext4.img", size=16 << 20):
+    """An image with a file system."""
+    need("mkfs.ext4")
+    image = cay.dir / name
+    with open(image, "wb") as f:
+        f.truncate(size)
+    subprocess.run(["mkfs.ext4", "-q", "-F", *options, str(image)], check=True, timeout=60)
+    return image
 
 
 def copy_program(bundle, name):

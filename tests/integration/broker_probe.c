@@ -305,6 +305,15 @@ static int do_mount(char **a)
 	return answer(mount(a[0], a[1], a[2], strtoul(a[3], NULL, 0), a[4]));
 }
 
+/* setattr TARGET SET CLEAR: mount_setattr(2) */
+static int do_setattr(char **a)
+{
+	struct mount_attr m = { .attr_set = strtoul(a[1], NULL, 0),
+				.attr_clr = strtoul(a[2], NULL, 0) };
+
+	return answer(syscall(SYS_mount_setattr, AT_FDCWD, a[0], 0, &m, sizeof(m)));
+}
+
 /* umount TARGET FLAGS */
 static int do_umount(char **a)
 {
@@ -502,7 +511,8 @@ static const struct {
 	{ "affinity", do_affinity }, { "mount", do_mount },	  { "umount", do_umount },
 	{ "mknod", do_mknod },	     { "many", do_many },	  { "cost", do_cost },
 	{ "stuck", do_stuck },	     { "p99", do_p99 },		  { "snoop", do_snoop },
-	{ "syscall", do_syscall },   { "setxattr", do_setxattr }, { "owner", do_owner },
+	{ "syscall", do_syscall },   { "setxattr", do_setxattr }, { "setattr", do_setattr },
+	{ "owner", do_owner },
 };
 
 int main(int argc, char **argv)

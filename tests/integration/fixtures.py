@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every test of a built cay gets: the command, a bundle, and a look at what is left."""
+import contextlib
 import itertools
 import os
+import subprocess
 
 import pytest
 
 import harness
 
-SHARED = ["pytest_sessionfinish", "pytest_runtest_makereport", "_runtime_is_there", "cay", "bundle"]
+SHARED = ["pytest_sessionfinish", "pytest_runtest_makereport", "_runtime_is_there", "cay", "bundle", "loop"]
 _number = itertools.count()
 
 
@@ -56,3 +58,17 @@ def cay(request):
 @pytest.fixture
 def bundle(cay):
     return cay.bundle()
+
+
+@pytest.fixture
+def loop():
+    """Makes an image a device, which goes when the test ends, mounted or not."""
+    harness.need("losetup")
+    with contextlib.ExitStack() as after:
+        def attach(image):
+            r = harness.run(["losetup", "-f", "--show", str(image)])
+            if r.rc != 0:
+                harness.skip("loop devices")
+            after.callback(subprocess.run, ["losetup", "-d", r.lines[0]], check=True, timeout=30)
+            return r.lines[0]
+        yield attach

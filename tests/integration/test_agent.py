@@ -85,7 +85,7 @@ UNLENT = [
     ("/bin", "/mnt/x", "", "0x1000", ""),          # MS_BIND
     ("p", "/mnt/x", "proc", "0", ""),
     ("s", "/mnt/x", "sysfs", "0", ""),
-    ("/dev/sda", "/mnt/x", "ext4", "0", ""),
+    ("/dev/sda", "/mnt/x", "vfat", "0", ""),
     ("t", "/tmp", "tmpfs", "0", ""),
     ("t", "/mnt/x/../../tmp", "tmpfs", "0", ""),
     ("t", "/mnt", "tmpfs", "0", ""),

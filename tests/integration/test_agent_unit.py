@@ -12,7 +12,7 @@ import pytest
 
 import confine
 import harness
-from agent import BASE, Agent, User, ask, rootless_bundle
+from agent import BASE, Agent, User, ask, ext4, rootless_bundle
 from harness import CAY, HERE, need, wait_for
 
 TEMPLATE = HERE.parents[1] / "contrib/systemd/cay-agent.service.in"
@@ -26,6 +26,8 @@ allow socket inet raw icmp
 allow connect udp 127.0.0.1:*
 allow sched fifo priority<=10
 allow sched cpus 0
+allow xattr trusted.overlay.opaque
+allow mount ext4 from ** on /mnt/** shift options remount
 """
 
 
@@ -95,7 +97,7 @@ def test_nothing_is_set_that_would_hold_for_containers_too(unit):
 
 
 @pytest.mark.parametrize("service", [Service, Started])
-def test_the_agent_does_all_its_work_inside_the_unit(cay, unit, service):
+def test_the_agent_does_all_its_work_inside_the_unit(cay, unit, loop, service):
     need("setpriv", "unshare", "systemd-analyze")
     if service is Started and not os.path.isdir("/run/systemd/system"):
         harness.skip("a running systemd")
@@ -106,6 +108,7 @@ def test_the_agent_does_all_its_work_inside_the_unit(cay, unit, service):
         b = ask(rootless_bundle(cay, uid=user.uid), agent.sock, "a")
         (b.rootfs / "mnt/x").mkdir()
         (b.rootfs / "mnt/y").mkdir()
+        b.mount("/dev/disk", type="bind", source=loop(ext4(cay)), options=["bind"])
         a = user.start(b.args("sleep", "1000"))
         r = user.sh(a, "ask mount t /mnt/x tmpfs 0 size=64k; echo hello >/mnt/x/f; mkdir /tmp/d; echo seen >/tmp/d/f; "
                        "ask mount /tmp/d /mnt/y '' 4096 ''; cat /mnt/x/f /mnt/y/f; ask mount t /etc tmpfs 0 ''; umount /mnt/y; "
@@ -114,11 +117,15 @@ def test_the_agent_does_all_its_work_inside_the_unit(cay, unit, service):
         assert r.lines == ["ok", "ok", "hello", "seen", "EPERM", "ok", "EPERM", "ok", "ok", "EPERM", "ok", "EPERM"], (r, agent.records())
         if subprocess.run(["chrt", "-f", "5", "true"], capture_output=True).returncode == 0:
             assert user.sh(a, "ask sched 1 5; ask sched 1 50").lines == ["ok", "1 5", "EPERM", "0 0"]
+        # 4129 is MS_REMOUNT | MS_BIND | MS_RDONLY.
+        assert user.sh(a, "ask mount /dev/disk /mnt/y ext4 0 ''; touch /mnt/y/f; ask mount '' /mnt/y '' 4129 ''; touch /mnt/y/g || ls /mnt/y; ask umount /mnt/y 0; "
+                          "ask setxattr path /mnt/x/d trusted.overlay.opaque y; mkdir /mnt/x/d; ask setxattr path /mnt/x/d trusted.overlay.opaque y"
+                       ).lines == ["ok", "ok", "f", "lost+found", "ok", "ENOENT", "ok"], agent.records()
         agent.write("a", "default deny\n")
         if service is Started:
             agent.control("reload", agent.name)
         else:
             agent.ok("reload")
         assert user.sh(a, "ask mknod /tmp/other c 1 3").lines == ["EPERM"]
-        assert 'cay_agent_calls_total{call="mount",verdict="allow"} 2' in agent.ok("metrics")
+        assert 'cay_agent_calls_total{call="mount",verdict="allow"} 4' in agent.ok("metrics")
         user.delete(a)

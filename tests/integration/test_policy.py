@@ -112,7 +112,7 @@ def test_an_unknown_command_is_named(policy):
 def test_an_agent_takes_no_policy_with_a_line_that_nobody_carries(cay):
     with Agent(cay, {"a": "default deny\nallow mount tmpfs on /mnt/**\n"}) as agent:
         for text, why in (("allow mount tmpfs on /m\nallow read /usr/**\n", "2: "), ("limit pids 5\n", "1: "),
-                          ("allow mount ext4 from /dev/loop0 on /m\n", "1: "), ("allow syscall @default\n", "1: ")):
+                          ("allow mount ext4 from /dev/loop0 on /m dev\n", "1: "), ("allow syscall @default\n", "1: ")):
             agent.write("a", text)
             r = agent("reload")
             assert r.rc == 1 and f"a.policy:{why}" in r.err, r

@@ -17,6 +17,7 @@
 
 #include "broker/agent.h"
 #include "broker/decide.h"
+#include "broker/effect.h"
 #include "policy/calls.h"
 #include "policy/policy_text.h"
 
@@ -154,6 +155,9 @@ static void flags_of_mount_are_a_list(void **state)
 	for (size_t i = 0; i < 4; i++)
 		assert_false(decide_mount_flags((
 			(const unsigned long[]){ MS_REMOUNT, MS_MOVE, MS_SHARED, MS_PRIVATE })[i]));
+	/* Flags of a mount may be changed, what is mounted not. */
+	assert_true(decide_mount_flags(MS_REMOUNT | MS_BIND | MS_RDONLY));
+	assert_false(decide_mount_flags(MS_REMOUNT | MS_BIND | MS_REC));
 	assert_false(decide_mount_flags(1UL << 40));
 }
 
@@ -190,6 +194,21 @@ static void lines_that_nobody_keeps_are_told(void **state)
 		const char *line;
 		bool kept;
 	} rows[] = {
+		{ "allow mount tmpfs on /x noatime options remount", true },
+		{ "allow mount tmpfs on /x shift", false },
+		{ "allow mount tmpfs on /x options sync", false },
+		{ "allow mount bind from /x on /y suid dev options rec", true },
+		{ "allow mount nfs from a:/b on /y", false },
+		{ "deny mount nfs on /y", true },
+		{ "allow mount * from ** on /y", true },
+		{ "allow mount ext4 from /dev/sda1 on /y shift ro", true },
+		{ "allow mount ext4 from /dev/sda1 on /y dev", false },
+		{ "allow mount ext4 from /dev/sda1 on /y suid", false },
+		{ "allow mount ext4 from /dev/sda1 on /y options errors=continue,acl", true },
+		{ "allow mount ext4 from /dev/sda1 on /y options errors", false },
+		{ "allow mount ext4 from /dev/sda1 on /y options errors=panic", false },
+		{ "allow mount ext4 from /dev/sda1 on /y options journal_path=/dev/**", false },
+		{ "allow mount btrfs from /dev/sda1 on /y options subvol,compress=zstd", true },
 		{ "allow xattr trusted.overlay.opaque", true },
 		{ "allow xattr trusted.*", true },
 		{ "allow xattr trusted.overlay.redirect on /x", false },
@@ -205,6 +224,58 @@ static void lines_that_nobody_keeps_are_told(void **state)
 		if (!policy_gap(line) != rows[i].kept)
 			fail_msg("%s: %s", rows[i].line,
 				 policy_gap(line) ? policy_gap(line) : "kept");
+	}
+}
+
+static void a_remount_takes_nothing_back(void **state)
+{
+	const unsigned long both = MS_NOSUID | MS_NODEV;
+
+	(void)state;
+	assert_true(decide_tightens(MS_RDONLY, both, both));
+	assert_true(decide_tightens(MS_RDONLY | MS_NOEXEC, both | MS_NOEXEC, both));
+	assert_true(decide_tightens(0, 0, 0));
+	assert_false(decide_tightens(0, both | MS_RDONLY, both));
+	assert_false(decide_tightens(MS_RDONLY, both | MS_RDONLY | MS_NOEXEC, both));
+	assert_false(decide_tightens(MS_RDONLY, MS_NOSYMFOLLOW, both));
+	assert_false(decide_tightens(0, MS_NODEV, MS_NOSUID));
+	/* Times of access protect nothing. */
+	assert_true(decide_tightens(0, MS_NOATIME, 0));
+}
+
+static void options_of_devices_are_a_list(void **state)
+{
+	static const struct {
+		const char *type, *option;
+		bool taken;
+	} rows[] = {
+		{ "ext4", "errors=remount-ro", true },
+		{ "ext4", "errors=panic", false },
+		{ "ext4", "errors", false },
+		{ "ext4", "errors=", false },
+		{ "ext4", "acl", true },
+		{ "ext4", "acl=1", false },
+		{ "ext4", "journal_dev=1", false },
+		{ "btrfs", "subvol=/a", true },
+		{ "btrfs", "subvol", false },
+		{ "btrfs", "subvol=", false },
+		{ "btrfs", "device=/dev/sda", false },
+		{ "btrfs", "fatal_errors=panic", false },
+		{ "squashfs", "errors=panic", false },
+		{ "tmpfs", "mode=1777", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (policy_fs_takes(policy_fs_find(rows[i].type), rows[i].option) != rows[i].taken)
+			fail_msg("row %zu", i);
+	assert_null(policy_fs_find("nfs"));
+	assert_null(policy_fs_find(""));
+	for (unsigned int i = 0; policy_fs_at(i); i++) {
+		const struct policy_fs *fs = policy_fs_at(i);
+
+		assert_ptr_equal(policy_fs_find(fs->name), fs);
+		assert_true(policy_fs_index(fs) == i && i + 1 < PLACE_NODE);
 	}
 }
 
@@ -384,12 +455,14 @@ static void mounts_are_remembered_up_to_a_number(void **state)
 
 	(void)state;
 	for (uint64_t i = 1; i <= SHARED_MOUNTS; i++)
-		assert_true(shared_add_mount(&s, i));
-	assert_false(shared_add_mount(&s, 1000));
-	assert_true(shared_has_mount(&s, 5) && !shared_has_mount(&s, 0));
+		assert_true(shared_add_mount(&s, i, (uint8_t)(i | 128)));
+	assert_false(shared_add_mount(&s, 1000, 1));
+	assert_int_equal(shared_mount_kind(&s, 5), 5 | 128);
+	assert_int_equal(shared_mount_kind(&s, 0), 0);
+	assert_int_equal(shared_mount_kind(&s, 1000), 0);
 	assert_true(shared_drop_mount(&s, 5));
 	assert_false(shared_drop_mount(&s, 5));
-	assert_true(shared_add_mount(&s, 1000));
+	assert_true(shared_add_mount(&s, 1000, 1));
 }
 
 static void a_rate_lets_a_burst_through_and_then_waits(void **state)
@@ -429,6 +502,8 @@ int main(void)
 		cmocka_unit_test(flags_of_mount_are_a_list),
 		cmocka_unit_test(what_is_never_lent_is_not),
 		cmocka_unit_test(calls_of_another_architecture_are_none),
+		cmocka_unit_test(a_remount_takes_nothing_back),
+		cmocka_unit_test(options_of_devices_are_a_list),
 		cmocka_unit_test(attributes_of_the_host_are_lent_by_name_and_value),
 		cmocka_unit_test(lines_that_nobody_keeps_are_told),
 		cmocka_unit_test(lines_are_carried_where_a_call_asks_them),
