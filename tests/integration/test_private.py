@@ -123,6 +123,7 @@ def test_a_mount_is_lent_without_a_daemon(held):
 
 def test_what_needs_a_daemon_is_refused_before_anything_is_made(held):
     lines = {"allow mknod c 1:3": "private broker makes no devices", "allow sched fifo priority<=5": "no real-time priority",
+             "allow mount ext4 from /dev/sda1 on /mnt": "mounts no devices", "allow xattr trusted.overlay.opaque": "no trusted attributes",
              "allow socket inet icmp": "no ping sockets", "allow read /etc/**": "no enforcer", "limit pids 5": "linux.resources",
              "allow mount tmpfs": "policy:2:18: expected \"on\"", "allow mouth": "policy:2:7: expected read"}
     b = held.bundle().args("true")
@@ -269,7 +270,8 @@ allow connect tcp 127.0.0.0/8:80
 allow bind tcp 127.0.0.1/32:80
 allow unix /mnt/good
 allow mknod p on /tmp/*
-allow mount bind from /srv on /mnt/** ro
+allow mount bind from /srv on /mnt/** ro options remount
+allow xattr *
 allow sched other
 allow sched cpus 0
 """
@@ -277,12 +279,14 @@ allow sched cpus 0
         ask socket 2 3 1; ask socket 17 3 768; ask socket 16 3 0
         ask mknod /tmp/pipe p 0 0; stat -c %F /tmp/pipe; ask mknod /mnt/pipe p 0 0; ask mknod /tmp/null c 1 3
         ask mount /srv /mnt/x '' 0x1000 ''; touch /mnt/x/f; ask mount /bin /mnt/x '' 0x1000 ''
+        ask mount '' /mnt/x '' 0x1029 ''; ask mount '' /mnt/x '' 0x1021 ''
+        ask setxattr path /srv user.x y; ask setxattr path /srv trusted.overlay.opaque y
         ask unix bind /mnt/good; ask unix bind /mnt/bad
         ask sched 0 0; ask sched 1 5; sleep 5 </dev/null >/dev/null 2>&1 & ask sched 0 0 $!; ask affinity 0; ask affinity 1""")
     (b.rootfs / "srv").mkdir()
     r = held.run(b, policy)
-    assert r.lines == ["ok", "EPERM", "ok", "EPERM", "ok", "EPERM", "EPERM", "ok", "fifo", "EPERM", "EPERM", "ok", "EPERM", "ok",
-                       "EPERM", "ok", "0 0", "EPERM", "0 0", "ok", "0 0", "ok", "EPERM"], r
+    assert r.lines == ["ok", "EPERM", "ok", "EPERM", "ok", "EPERM", "EPERM", "ok", "fifo", "EPERM", "EPERM", "ok", "EPERM",
+                       "ok", "EPERM", "ok", "EPERM", "ok", "EPERM", "ok", "0 0", "EPERM", "0 0", "ok", "0 0", "ok", "EPERM"], r
     assert "Read-only" in r.err, r
 
 
