@@ -27,6 +27,7 @@ struct join {
 	struct oci_spec *spec;
 	struct oci_process *process;
 	char **cgroup_dirs;
+	bool *cgroup_v2;
 	char *cache;
 	struct host_facts host;
 	struct inherit inherit;
@@ -132,6 +133,7 @@ static int compile(struct join *j, struct err *e)
 		.init_start_time = j->c.start_time,
 		.namespaces = j->c.namespaces,
 		.cgroup_dirs = j->cgroup_dirs,
+		.cgroup_v2 = j->cgroup_v2,
 		.unit = j->c.unit,
 		.unit_user = j->c.unit_user,
 		.console_socket = j->o->console_socket,
@@ -147,6 +149,26 @@ static int compile(struct join *j, struct err *e)
 	return launch_compile_exec(&j->host, &lo, &j->plan, &j->info, e);
 }
 
+/* Mountinfo is read only for who asks for what it tells: it is long, and dear. */
+static int look_at_host(struct join *j, struct err *e)
+{
+	bool mounts = j->o->cgroups || (j->spec->linux_ && j->spec->linux_->intel_rdt);
+	size_t n = 0;
+	int r = mounts ? host_facts_gather(&j->host, e) : host_facts_gather_own(&j->host, e);
+
+	if (r == 0)
+		r = exec_cgroups(&j->c, j->o->cgroups, &j->host.cgroups, &j->arena, &j->cgroup_dirs,
+				 e);
+	if (r < 0)
+		return r;
+	j->cgroup_v2 = arena_array(&j->arena, j->c.cgroup_count + 1, sizeof(*j->cgroup_v2));
+	if (!j->cgroup_v2)
+		return err_oom(e);
+	for (; j->cgroup_dirs[n]; n++)
+		j->cgroup_v2[n] = cg_is_v2(j->cgroup_dirs[n]);
+	return 0;
+}
+
 static int prepare(struct join *j, struct err *e)
 {
 	int r;
@@ -159,10 +181,7 @@ static int prepare(struct join *j, struct err *e)
 	if (r == 0)
 		r = inherit_fds(&j->inherit, j->o->preserve_fds, e);
 	if (r == 0)
-		r = host_facts_gather(&j->host, e);
-	if (r == 0)
-		r = exec_cgroups(&j->c, j->o->cgroups, &j->host.cgroups, &j->arena, &j->cgroup_dirs,
-				 e);
+		r = look_at_host(j, e);
 	if (r < 0)
 		return r;
 	j->cache = arena_printf(&j->arena, "%s/.cache", j->c.root);

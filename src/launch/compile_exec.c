@@ -101,7 +101,7 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 							 *pr->apparmor_profile) ||
 							(pr->selinux_label && *pr->selinux_label),
 					    .console = console };
-	compile_join(o, cg_plan_join(&h->cgroups, o->cgroup_dirs, ndirs, p), &modesty, p);
+	compile_join(o, cg_plan_join(o->cgroup_dirs, o->cgroup_v2, ndirs, p), &modesty, p);
 	compile_session(pr, o->no_new_keyring, o->id, p);
 	tty_plan(pr, console, false, p);
 	r = sched_plan_affinity(pr, true, p, e);

@@ -50,6 +50,7 @@ struct launch_exec_options {
 	uint64_t init_start_time;
 	uint64_t namespaces;	  /* CLONE_NEW* that the container doesn't share with us */
 	char *const *cgroup_dirs; /* NULL-terminated host paths to join */
+	const bool *cgroup_v2;	  /* of each of them */
 	const char *unit;	  /* of systemd; NULL: none */
 	bool unit_user;
 	const char *console_socket;

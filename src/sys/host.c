@@ -366,7 +366,7 @@ static uid_t outside(uid_t inside)
 	return inside;
 }
 
-int host_facts_gather(struct host_facts *f, struct err *e)
+int host_facts_gather_own(struct host_facts *f, struct err *e)
 {
 	char text[16];
 	int r;
@@ -384,7 +384,15 @@ int host_facts_gather(struct host_facts *f, struct err *e)
 			str_starts(text, "deny");
 	f->kcore = access("/proc/kcore", F_OK) == 0;
 	gather_modules(f);
-	r = gather_cgroups(f, e);
+	return 0;
+}
+
+int host_facts_gather(struct host_facts *f, struct err *e)
+{
+	int r = host_facts_gather_own(f, e);
+
+	if (r == 0)
+		r = gather_cgroups(f, e);
 	if (r < 0)
 		host_facts_done(f);
 	return r;

@@ -69,6 +69,8 @@ struct host_facts {
  * Return: 0 or a negative code. What can't be read reads as absent.
  */
 int host_facts_gather(struct host_facts *f, struct err *e);
+/** host_facts_gather_own - only what is not read from mountinfo: no cgroups, resctrl, kernel_mounts */
+int host_facts_gather_own(struct host_facts *f, struct err *e);
 /** host_in_userns - are we in a user namespace other than the first? */
 bool host_in_userns(void);
 

@@ -22,9 +22,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char dir[] = "/sys/fs/cgroup/memory/c";
 	char *dirs[] = { dir, NULL };
-	struct launch_exec_options o = {
-		.id = "fuzz", .init_pid = 2, .namespaces = 0x20020000, .cgroup_dirs = dirs
-	};
+	const bool v2[] = { false };
+	struct launch_exec_options o = { .id = "fuzz",
+					 .init_pid = 2,
+					 .namespaces = 0x20020000,
+					 .cgroup_dirs = dirs,
+					 .cgroup_v2 = v2 };
 	AUTO_INFO struct launch_info info = { 0 };
 	AUTO_ARENA struct arena a = { 0 };
 	struct oci_process *pr = NULL;

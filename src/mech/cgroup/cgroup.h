@@ -97,11 +97,14 @@ int cg_update(const struct oci_resources *res, const struct host_facts *h, char 
 /**
  * cg_plan_join - steps that bring a process of exec into existing cgroups
  * @dirs: of the state file
+ * @v2:   of each: is it cgroup v2?
  *
  * Return: slot of the v2 directory for STEP_CLONE; SLOT_NONE: there is none.
  */
-uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t count,
-		      struct plan *p);
+uint32_t cg_plan_join(char *const *dirs, const bool *v2, size_t count, struct plan *p);
+
+/** cg_is_v2 - by the file system it is on; what isn't there is not */
+bool cg_is_v2(const char *dir);
 
 /**
  * cg_apply - carry out one cgroup step

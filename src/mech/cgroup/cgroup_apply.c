@@ -28,6 +28,13 @@ static bool is_cgroup_fs(int fd)
 	       (s.f_type == CGROUP_SUPER_MAGIC || s.f_type == CGROUP2_SUPER_MAGIC);
 }
 
+bool cg_is_v2(const char *dir)
+{
+	struct statfs s;
+
+	return statfs(dir, &s) == 0 && s.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 int cg_open_dir(const char *path)
 {
 	int fd = sys_openat2(AT_FDCWD, path, O_RDONLY | O_DIRECTORY,

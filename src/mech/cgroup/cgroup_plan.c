@@ -300,22 +300,12 @@ const struct cgroup_hierarchy *cg_hierarchy_of(const struct host_cgroups *c, con
 	return found;
 }
 
-static bool is_v2(const struct host_cgroups *c, const char *dir)
-{
-	const struct cgroup_hierarchy *h = cg_hierarchy_of(c, dir);
-
-	return h && h->v2;
-}
-
-uint32_t cg_plan_join(const struct host_cgroups *c, char *const *dirs, size_t count, struct plan *p)
+uint32_t cg_plan_join(char *const *dirs, const bool *v2, size_t count, struct plan *p)
 {
 	uint32_t slot = SLOT_NONE;
 
-	for (size_t i = 0; i < count; i++) {
-		bool v2 = is_v2(c, dirs[i]);
-
-		add_entry(p, dirs[i], v2, CG_MUST, add_open(p, dirs[i], v2), &slot);
-	}
+	for (size_t i = 0; i < count; i++)
+		add_entry(p, dirs[i], v2[i], CG_MUST, add_open(p, dirs[i], v2[i]), &slot);
 	return slot;
 }
 

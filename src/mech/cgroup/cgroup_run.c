@@ -16,17 +16,25 @@ struct freezer {
 	bool v2;
 };
 
+static bool has(const char *dir, const char *file)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/%s", dir, file);
+
+	return n > 0 && n < PATH_MAX && access(path, F_OK) == 0;
+}
+
 /* The v1 freezer where there is one: on a hybrid host engines look at that. */
 static struct freezer find_freezer(char *const *dirs, size_t count)
 {
 	struct freezer f = { .fd = -EBADF };
 
 	for (size_t i = 0; i < count; i++) {
-		AUTO_FD int fd = cg_open_dir(dirs[i]);
-		bool v1 = fd >= 0 && faccessat(fd, "freezer.state", F_OK, 0) == 0;
-		bool v2 = fd >= 0 && faccessat(fd, "cgroup.freeze", F_OK, 0) == 0;
+		bool v1 = has(dirs[i], "freezer.state");
+		bool v2 = !v1 && f.fd < 0 && has(dirs[i], "cgroup.freeze");
+		AUTO_FD int fd = v1 || v2 ? cg_open_dir(dirs[i]) : -EBADF;
 
-		if (!v1 && !(v2 && f.fd < 0))
+		if (fd < 0)
 			continue;
 		auto_close_fd(&f.fd);
 		f.fd = TAKE_FD(fd);
