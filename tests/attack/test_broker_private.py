@@ -11,7 +11,7 @@ import pytest
 import harness
 from agent import User, rootless_bundle
 from harness import CAY, need, run, wait_for
-from test_broker import FULL, LONG, RACES, racer
+from test_broker import LONG, RACES, racer, tries
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
 
@@ -35,12 +35,12 @@ def held(cay, user, bundle, policy, *args, **kw):
 @pytest.mark.parametrize("kind", ["inet", "unix", "mount", "link", "node", "owner", "owner-link"])
 def test_an_argument_that_changes_while_it_is_decided(cay, user, kind):
     """That the attacks win against a careless broker is shown in test_broker.py."""
-    policy, _, tries = RACES[kind]
+    policy, _, short = RACES[kind]
     if kind == "unix":
         policy += "allow unix bind /mnt/*\n"  # the kind is asked about as a whole
     b = rootless_bundle(cay)
     shutil.copy(racer(), b.rootfs / "bin/racer")
-    r = held(cay, user, b.args("racer", "race", kind, str(100000 if FULL else tries)), policy, timeout=LONG)
+    r = held(cay, user, b.args("racer", "race", kind, tries(short)), policy, timeout=LONG)
     tried, won, allowed = map(int, r.out.split())
     print(f"{kind}: {tried} tries, {won} won, {allowed} allowed")
     assert won == 0 and 0 < allowed < tried, r
