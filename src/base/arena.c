@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 16384, ALIGNMENT = 16 };
+/* With its head no more than a page: all of a block is cleared, so all of it is in memory. */
+enum { BLOCK_SIZE = 4096 - 32, ALIGNMENT = 16 };
 
 struct arena_block {
 	struct arena_block *next;
