@@ -106,6 +106,9 @@ int agent_open_kernel(struct agent *a, struct err *e)
 	a->userns = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 	if (a->signals < 0 || a->epoll < 0 || a->tick < 0 || a->lock < 0 || a->userns < 0)
 		return err_sys(e, errno, "files of the kernel");
+	r = host_facts_gather(&a->host, e);
+	if (r < 0)
+		return r;
 	a->proc = open_procfs();
 	if (a->proc < 0)
 		return err_sys(e, a->proc, "/proc");

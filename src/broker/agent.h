@@ -103,7 +103,8 @@ struct agent {
 	struct audit_file audit;
 	struct metrics metrics;
 	bool ticking, leaving, confined;
-	bool orphaned;		    /* a private broker: the container's first process has ended */
+	bool orphaned; /* a private broker: the container's first process has ended */
+	struct host_facts host;
 	int first;		    /* its pidfd; -EBADF: of an agent */
 	struct watch *garbage[256]; /* of this turn */
 	size_t garbage_count;

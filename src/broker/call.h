@@ -33,12 +33,14 @@ enum arg_shape {
 	ARG_ATTR,  /* struct sched_attr, which begins with its size */
 	ARG_MASK,  /* a mask of processors; its length is the argument before */
 	ARG_VALUE, /* up to CALL_VALUE_MAX bytes; their number is the next argument */
+	ARG_HOW,   /* struct open_how; its length is the next argument */
 	ARG_OUT,   /* written to when the call is done; not read */
 };
 
 enum call_class {
 	CALL_SCALAR, /* registers say all: what is not lent may go on to the kernel's own check */
 	CALL_LEND,   /* pointers or rights: performed by us, never continued */
+	CALL_VIEW,   /* shows something in place of the host's; what it does not show goes on */
 	CALL_ABSENT, /* answered ENOSYS, so that libc takes the older road */
 };
 

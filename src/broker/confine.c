@@ -14,7 +14,7 @@ static const char calls[] =
 	/* files, memory, time */
 	"read write readv writev pread64 pwrite64 close close_range lseek open openat openat2 fstat "
 	"newfstatat stat lstat statx statfs fstatfs access faccessat faccessat2 readlink readlinkat "
-	"getdents64 fcntl dup dup2 dup3 ioctl pipe2 mmap mprotect munmap mremap madvise brk "
+	"getdents64 fchmod fcntl dup dup2 dup3 ioctl pipe2 mmap mprotect munmap mremap madvise brk "
 	"memfd_create ftruncate clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday "
 	"setitimer getrandom uname "
 	/* signals, processes */
@@ -31,7 +31,7 @@ static const char calls[] =
 	/* what is done for it */
 	"socket connect bind getsockopt setsockopt fsopen fsconfig fsmount open_tree move_mount "
 	"mount_setattr umount2 mknodat setxattr fsetxattr getxattr fchmodat unlink unlinkat sched_setscheduler "
-	"sched_getscheduler sched_setaffinity setpriority";
+	"sched_getscheduler sched_setaffinity setpriority sysinfo";
 
 static int drop_capabilities(void)
 {

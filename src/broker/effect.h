@@ -27,6 +27,13 @@ void outcome_answer(struct helper *h, const struct call *c, const struct outcome
 void outcome_refuse(struct helper *h, const struct call *c, int error);
 
 /**
+ * outcome_let_pass - have the kernel perform a call of CALL_VIEW, which nobody has to know of
+ *
+ * The container does not pay for it either: it would have to open files slower than it could.
+ */
+void outcome_let_pass(struct helper *h, const struct call *c);
+
+/**
  * effect_fork - let a child perform and answer a call while we go on
  * @act:         in the child: fills @o; the child answers and ends
  * @deadline_ms: it is killed after that, and the call refused

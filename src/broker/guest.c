@@ -15,6 +15,7 @@ enum {
 	ATTR_FIRST = 48, /* SCHED_ATTR_SIZE_VER0 */
 	ATTR_KNOWN = 56,
 	ATTR_MAX = 4096,
+	HOW_MAX = 24, /* struct open_how, as of its first version */
 };
 
 void call_begin(struct call *c, const struct seccomp_notif *n, const struct call_kind *kind)
@@ -143,6 +144,8 @@ static int copy_one(struct call *c, unsigned int i)
 			return -E2BIG;
 		return i + 1 < CALL_ARGS ? copy_bytes(c, a, c->arg[i + 1].value, CALL_VALUE_MAX)
 					 : r;
+	case ARG_HOW:
+		return i + 1 < CALL_ARGS ? copy_bytes(c, a, c->arg[i + 1].value, HOW_MAX) : r;
 	case ARG_MASK:
 		/* The kernel, too, takes what it has processors for of a longer mask. */
 		if (i == 0 || (uint32_t)c->arg[i - 1].value > CALL_MASK_MAX)

@@ -12,4 +12,6 @@ void handle_mknod(struct helper *h, struct call *c);
 void handle_xattr(struct helper *h, struct call *c);
 void handle_chown(struct helper *h, struct call *c);
 void handle_chmod(struct helper *h, struct call *c);
+void handle_open(struct helper *h, struct call *c);
+void handle_sysinfo(struct helper *h, struct call *c);
 void handle_sched(struct helper *h, struct call *c);

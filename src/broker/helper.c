@@ -45,9 +45,11 @@ static void serve(struct helper *h, struct call *c, const struct seccomp_notif *
 	if (!kind || kind->class == CALL_ABSENT) {
 		outcome_refuse(h, c, ENOSYS);
 	} else {
-		r = kind->class == CALL_LEND ? call_copy(c) : 0;
+		r = kind->class == CALL_SCALAR ? 0 : call_copy(c);
 		/* The number named this thread while we read, if it still waits. */
-		if (r < 0 && call_alive(h, c))
+		if (r < 0 && kind->class == CALL_VIEW)
+			outcome_let_pass(h, c);
+		else if (r < 0 && call_alive(h, c))
 			outcome_refuse(h, c, r);
 		else if (r == 0 && call_alive(h, c))
 			kind->handle(h, c);

@@ -3,11 +3,14 @@
 
 #include "broker/call.h"
 #include "broker/shared.h"
+#include "sys/host.h"
 
 /* Where a container stood when it was brought: device and inode of its namespaces. */
 struct home {
 	bool known;
 	uint64_t user[2], mnt[2];
+	pid_t pid;	/* its first process */
+	uint64_t start; /* of that, in clock ticks since boot */
 };
 
 /*
@@ -29,6 +32,7 @@ struct helper {
 	struct desk *desk;
 	unsigned int index; /* 0: stays a while without work; others leave at once */
 	uint64_t cost_ns, burst_ns;
+	const struct host_cgroups *cgroups;
 };
 
 /* What a helper tells the agent of one call. Behind it: what was asked, then the policy's line. */

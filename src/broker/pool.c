@@ -107,6 +107,7 @@ static void be_helper(struct agent *a, struct container *c, unsigned int index, 
 			    .shared = page_of(a, c->slot),
 			    .ledger = page_of(a, c->ledger),
 			    .index = index,
+			    .cgroups = &a->host.cgroups,
 			    .cost_ns = a->cost_ns,
 			    .burst_ns = a->burst_ns };
 	sigset_t none;

@@ -63,3 +63,8 @@ uint64_t shared_pay(struct shared *s, uint64_t now_ns, uint64_t cost_ns, uint64_
 	} while (!atomic_compare_exchange_weak(&s->paid_until_ns, &was, is));
 	return is > now_ns + burst_ns ? is - now_ns - burst_ns : 0;
 }
+
+void shared_pay_back(struct shared *s, uint64_t cost_ns)
+{
+	atomic_fetch_sub(&s->paid_until_ns, cost_ns);
+}

@@ -57,3 +57,6 @@ bool shared_drop_mount(struct shared *s, uint64_t id);
  * Return: how many ns to wait before the next call is taken; 0: none.
  */
 uint64_t shared_pay(struct shared *s, uint64_t now_ns, uint64_t cost_ns, uint64_t burst_ns);
+
+/** shared_pay_back - what was paid for one call */
+void shared_pay_back(struct shared *s, uint64_t cost_ns);

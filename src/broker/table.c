@@ -23,6 +23,7 @@ enum { OUR_ARCH = (int)AUDIT_ARCH_AARCH64 };
 	}
 #define SCALAR(name, ...) ROW(name, CALL_SCALAR, __VA_ARGS__)
 #define LEND(name, ...) ROW(name, CALL_LEND, __VA_ARGS__)
+#define VIEW(name, ...) ROW(name, CALL_VIEW, __VA_ARGS__)
 #define ABSENT(name) ROW(name, CALL_ABSENT, 0, NULL, ARG_NONE)
 #define OF_CONNECT (RULE(CONNECT) | RULE(UNIX) | RULE(SOCKET))
 #define OF_BIND (RULE(BIND) | RULE(UNIX) | RULE(SOCKET))
@@ -54,6 +55,12 @@ const struct call_kind call_table[] = {
 	LEND(sched_setparam, RULE(SCHED), handle_sched, ARG_INT, ARG_PARAM),
 	LEND(sched_setattr, RULE(SCHED), handle_sched, ARG_INT, ARG_ATTR, ARG_INT),
 	LEND(sched_setaffinity, RULE(SCHED), handle_sched, ARG_INT, ARG_INT, ARG_MASK),
+	VIEW(sysinfo, RULE(VIEW), handle_sysinfo, ARG_OUT),
+#ifdef SYS_open
+	VIEW(open, RULE(VIEW), handle_open, ARG_PATH, ARG_INT, ARG_INT),
+#endif
+	VIEW(openat, RULE(VIEW), handle_open, ARG_FD, ARG_PATH, ARG_INT, ARG_INT),
+	VIEW(openat2, RULE(VIEW), handle_open, ARG_FD, ARG_PATH, ARG_HOW, ARG_INT),
 	ABSENT(open_tree),
 	ABSENT(move_mount),
 	ABSENT(fsopen),

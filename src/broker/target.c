@@ -189,6 +189,7 @@ int home_read(int proc, pid_t pid, struct home *ret)
 {
 	AUTO_FD int pidfd = sys_pidfd_open(pid), dir = -EBADF;
 	struct stat user, mnt;
+	uint64_t start;
 	char name[16];
 	int r;
 
@@ -200,11 +201,16 @@ int home_read(int proc, pid_t pid, struct home *ret)
 		return -ESRCH;
 	if (fstatat(dir, "ns/user", &user, 0) < 0 || fstatat(dir, "ns/mnt", &mnt, 0) < 0)
 		return -errno;
+	r = sys_start_time(pid, &start, NULL);
+	if (r < 0)
+		return r;
 	/* It is alive: then the number meant this process all the time. */
 	r = sys_pidfd_send_signal(pidfd, 0);
 	if (r < 0)
 		return r;
 	*ret = (struct home){ .known = true,
+			      .pid = pid,
+			      .start = start,
 			      .user = { user.st_dev, user.st_ino },
 			      .mnt = { mnt.st_dev, mnt.st_ino } };
 	return 0;

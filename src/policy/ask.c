@@ -149,6 +149,9 @@ bool ask_values(const struct policy_ask *ask, struct value v[POLICY_FIELDS])
 	case POLICY_SCHED:
 		sched_values(ask, v);
 		return v[SCHED_POLICY].set || ask->u.sched.cpus;
+	case POLICY_VIEW:
+		v[VIEW_NAME] = of_number(ask->u.view);
+		return ask->u.view < VIEW_COUNT;
 	case POLICY_XATTR:
 		v[XATTR_NAME] = of_text(ask->u.xattr.name);
 		v[XATTR_PATH] = of_text(ask->u.xattr.path);

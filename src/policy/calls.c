@@ -23,6 +23,7 @@ static const char *const of_kind[POLICY_KINDS][POLICY_CALLS_KIND] = {
 	[POLICY_MKNOD] = { "mknod", "mknodat" },
 	[POLICY_CHOWN] = { "chown", "lchown", "fchown", "fchownat", "chmod", "fchmod", "fchmodat",
 			   "fchmodat2" },
+	[POLICY_VIEW] = { "sysinfo", "open", "openat", "openat2" },
 	[POLICY_XATTR] = { "setxattr", "lsetxattr", "fsetxattr" },
 	[POLICY_SCHED] = { "sched_setscheduler", "sched_setparam", "sched_setattr",
 			   "sched_setaffinity" },

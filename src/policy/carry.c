@@ -103,6 +103,7 @@ static const char *of_kind(enum policy_kind kind)
 	case POLICY_MKNOD:
 	case POLICY_CHOWN:
 	case POLICY_SCHED:
+	case POLICY_VIEW:
 	case POLICY_XATTR:
 	case POLICY_SYSCALL:
 		return NULL;

@@ -85,6 +85,16 @@ static const struct word words_nodes[] = {
 	{ "s", S_IFSOCK }, { "f", S_IFREG }, { 0 },
 };
 
+static const struct word words_views[] = {
+	{ "sysinfo", VIEW_SYSINFO },
+	{ "meminfo", VIEW_MEMINFO },
+	{ "cpuinfo", VIEW_CPUINFO },
+	{ "stat", VIEW_STAT },
+	{ "uptime", VIEW_UPTIME },
+	{ "swaps", VIEW_SWAPS },
+	{ 0 },
+};
+
 static const struct word words_sched[] = {
 	{ "other", SCHED_OTHER }, { "fifo", SCHED_FIFO }, { "rr", SCHED_RR },
 	{ "batch", SCHED_BATCH }, { "idle", SCHED_IDLE }, { 0 },
@@ -182,6 +192,10 @@ static const struct kind kinds[] = {
 			       "a scheduling policy", 0, 0 },
 			     { ARG_RANGE, ARG_OPTIONAL, SCHED_PRIORITY, "priority", NULL,
 			       "a priority", 99, 0 } } },
+	[POLICY_VIEW] = { "view",
+			  "view sysinfo|meminfo|cpuinfo|stat|uptime|swaps...",
+			  { { ARG_WORD, ARG_MANY | ARG_ANY, VIEW_NAME, NULL, words_views,
+			      "what is to be shown", 0, 0 } } },
 	[POLICY_XATTR] = { "xattr",
 			   "xattr NAME... [on PATH]",
 			   { { ARG_LABEL, ARG_MANY | ARG_ANY, XATTR_NAME, NULL, NULL,

@@ -357,7 +357,7 @@ int parse_kind(struct parser *ps, struct rule *r)
 		return fault(
 			ps, 0,
 			"expected read, write, exec, connect, bind, unix, socket, mount, mknod, "
-			"chown, sched, xattr, bpf or syscall");
+			"chown, sched, view, xattr, bpf or syscall");
 	k = kind_of(r->kind);
 	text_next(ps);
 	if (text_is(ps, "**") && !text_more(ps) && !ps->question) {

@@ -33,6 +33,7 @@ enum policy_kind {
 	POLICY_MKNOD,
 	POLICY_CHOWN,
 	POLICY_SCHED,
+	POLICY_VIEW,  /* what a container is shown of itself in place of the host */
 	POLICY_XATTR, /* an extended attribute is set */
 	POLICY_BPF,
 	POLICY_SYSCALL,
@@ -64,6 +65,16 @@ static inline void policy_auto_free(struct policy **p)
 	policy_free(*p);
 }
 #define AUTO_POLICY AUTO(policy_auto_free)
+
+enum policy_view {
+	VIEW_SYSINFO, /* sysinfo(2); the others are files of /proc */
+	VIEW_MEMINFO,
+	VIEW_CPUINFO,
+	VIEW_STAT,
+	VIEW_UPTIME,
+	VIEW_SWAPS,
+	VIEW_COUNT
+};
 
 /*
  * A question: one call in words. Text is borrowed; paths are absolute, resolved, without "..", "//"
@@ -118,6 +129,7 @@ struct policy_ask {
 			uint32_t type; /* BPF_PROG_TYPE_* */
 			uint32_t cmd;  /* BPF_PROG_LOAD, _ATTACH, _DETACH */
 		} bpf;
+		enum policy_view view;
 		const char *syscall; /* name */
 	} u;
 };

@@ -113,6 +113,11 @@ static int fill(struct parser *ps, const struct rule *r, struct policy_question 
 		return 0;
 	case POLICY_SCHED:
 		return fill_cpus(r, q);
+	case POLICY_VIEW:
+		if (f[VIEW_NAME].match != MATCH_RANGE)
+			return fault(ps, 0, "a question is about one view");
+		q->ask.u.view = (enum policy_view)f[VIEW_NAME].low;
+		return 0;
 	case POLICY_XATTR:
 		if (f[XATTR_PATH].match != MATCH_TEXT)
 			return fault(ps, 0, "the path is missing: on PATH");

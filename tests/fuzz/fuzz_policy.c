@@ -146,6 +146,9 @@ static void ask_pieces(char *const piece[MAX_PIECES], const uint8_t *data, size_
 			ask.u.sched.cpus = n[2] & 1 ? cpus : NULL;
 			ask.u.sched.cpus_words = ARRAY_LEN(cpus);
 			break;
+		case POLICY_VIEW:
+			ask.u.view = (enum policy_view)(n[0] % (VIEW_COUNT + 2));
+			break;
 		case POLICY_XATTR:
 			ask.u.xattr.name = piece[0];
 			ask.u.xattr.path = piece[1];
@@ -155,9 +158,8 @@ static void ask_pieces(char *const piece[MAX_PIECES], const uint8_t *data, size_
 			ask.u.bpf.cmd = n[1] % 16;
 			break;
 		case POLICY_SYSCALL:
-			ask.u.syscall = piece[0];
-			break;
 		case POLICY_KINDS:
+			ask.u.syscall = piece[0];
 			break;
 		}
 		describe(&ask, &words);

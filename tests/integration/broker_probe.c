@@ -7,9 +7,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -37,6 +41,116 @@ static int answer(long r)
 static int do_socket(char **a)
 {
 	return answer(socket(atoi(a[0]), atoi(a[1]), atoi(a[2])));
+}
+
+/* sysinfo [null|readonly|end|kernel|WHAT]: "TOTAL FREE UPTIME PROCESSES", or what comes of a bad pointer */
+static int do_sysinfo(char **a)
+{
+	const size_t page = 4096;
+	char *two =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct sysinfo s;
+	void *to = &s;
+
+	two[0] = 1;
+	if (a[0] && !strcmp(a[0], "null"))
+		to = NULL;
+	if (a[0] && !strcmp(a[0], "kernel"))
+		to = (void *)0xffffffff80000000UL;
+	if (a[0] && !strcmp(a[0], "readonly") && mprotect(to = two, page, PROT_READ) < 0)
+		return 1;
+	if (a[0] && !strcmp(a[0], "end") && munmap(two + page, page) == 0)
+		to = two + page - 8;
+	if (a[0] && !strcmp(a[0], "half") && mprotect(two + page, page, PROT_READ) == 0)
+		to = two + page - 8;
+	if (a[0] && !strcmp(a[0], "across"))
+		to = two + page - 8;
+	if (syscall(SYS_sysinfo, to) < 0)
+		return answer(-1);
+	if (to != &s)
+		memcpy(&s, to, sizeof(s));
+	printf("%lu %lu %ld %u\n", s.totalram * s.mem_unit, s.freeram * s.mem_unit, s.uptime,
+	       s.procs);
+	return 0;
+}
+
+/* view [creat|write|path|dir|at|at2|cloexec|link] PATH: the first line, and what the file is */
+static int do_view(char **a)
+{
+	const struct open_how how = { .flags = O_RDONLY };
+	const char *base = strrchr(a[1], '/') + 1;
+	char line[80] = "", text[80] = "", link[32];
+	int fd, dir;
+	ssize_t n;
+
+	dir = open("/proc", O_PATH);
+	if (!strcmp(a[0], "write"))
+		fd = open(a[1], O_RDWR);
+	else if (!strcmp(a[0], "path"))
+		fd = open(a[1], O_PATH);
+	else if (!strcmp(a[0], "at"))
+		fd = openat(dir, base, O_RDONLY);
+	else if (!strcmp(a[0], "at2"))
+		fd = (int)syscall(SYS_openat2, AT_FDCWD, a[1], &how, sizeof(how));
+	else if (!strcmp(a[0], "open"))
+		fd = (int)syscall(SYS_open, a[1], O_RDONLY, 0);
+	else
+		fd = open(a[1], O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return answer(-1);
+	n = read(fd, line, sizeof(line) - 1);
+	if (n >= 0)
+		line[strcspn(line, "\n")] = '\0';
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, text, sizeof(text) - 1);
+	printf("%s|%.*s|%d|%s|%s\n", line, (int)n, text, fcntl(fd, F_GETFD),
+	       write(fd, "x", 1) < 0 ? strerrorname_np(errno) : "written",
+	       ftruncate(fd, 0) < 0 ? strerrorname_np(errno) : "cut");
+	return 0;
+}
+
+static volatile bool flip_stop;
+
+static void *flip_link(void *arg)
+{
+	for (unsigned int i = 0; !flip_stop; i++) {
+		(void)!symlink(i & 1 ? "/proc/meminfo" : "/tmp/own", "/tmp/next");
+		rename("/tmp/next", "/tmp/link");
+	}
+	return arg;
+}
+
+/* flip N: a link that changes its end is opened so often: "VIEW OWN KERNEL OTHER WRITABLE" */
+static int do_flip(char **a)
+{
+	enum { VIEW, OWN, KERNEL, OTHER };
+	int seen[OTHER + 1] = { 0 }, writable = 0;
+	pthread_t thread;
+
+	close(open("/tmp/own", O_CREAT | O_WRONLY, 0600));
+	(void)!symlink("/tmp/own", "/tmp/link");
+	if (pthread_create(&thread, NULL, flip_link, NULL) != 0)
+		return 1;
+	for (int n = atoi(a[0]); n > 0; n--) {
+		int fd = open("/tmp/link", O_RDONLY), is = OTHER;
+		char text[64] = "", link[32];
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		(void)!readlink(link, text, sizeof(text) - 1);
+		if (!strcmp(text, "/memfd:meminfo (deleted)"))
+			is = VIEW;
+		else if (!strcmp(text, "/tmp/own"))
+			is = OWN;
+		else if (!strcmp(text, "/proc/meminfo"))
+			is = KERNEL;
+		seen[is]++;
+		writable += write(fd, "x", 1) >= 0;
+		close(fd);
+	}
+	flip_stop = true;
+	pthread_join(thread, NULL);
+	printf("%d %d %d %d %d\n", seen[VIEW], seen[OWN], seen[KERNEL], seen[OTHER], writable);
+	return 0;
 }
 
 /* owner [fd:|empty:]PATH UID GID: by name, by descriptor, by one that only names */
@@ -512,7 +626,8 @@ static const struct {
 	{ "mknod", do_mknod },	     { "many", do_many },	  { "cost", do_cost },
 	{ "stuck", do_stuck },	     { "p99", do_p99 },		  { "snoop", do_snoop },
 	{ "syscall", do_syscall },   { "setxattr", do_setxattr }, { "setattr", do_setattr },
-	{ "owner", do_owner },
+	{ "owner", do_owner },	     { "sysinfo", do_sysinfo },	  { "view", do_view },
+	{ "flip", do_flip },
 };
 
 int main(int argc, char **argv)

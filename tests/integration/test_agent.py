@@ -556,7 +556,7 @@ def test_the_documentation_names_exactly_the_calls_of_the_table_and_their_rules(
     source = (REPO / "src/broker/table.c").read_text()
     several = dict(re.findall(r"^#define (OF_\w+) (.*)$", source, re.M))
     table = {}
-    for name, more in re.findall(r"^\t(?:SCALAR|LEND|ABSENT)\((\w+)(.*?)\),$", source, re.M | re.S):
+    for name, more in re.findall(r"^\t(?:SCALAR|LEND|VIEW|ABSENT)\((\w+)(.*?)\),$", source, re.M | re.S):
         for word in re.findall(r"\bOF_\w+", more):
             more += several[word]
         table[name] = {k.lower() for k in re.findall(r"RULE\((\w+)\)", more)}

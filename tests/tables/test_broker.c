@@ -304,11 +304,11 @@ static void calls_of_another_architecture_are_none(void **state)
 
 /* Names of the kinds, as lines begin with them. */
 static const char *const kinds[] = {
-	[POLICY_READ] = "read",	      [POLICY_WRITE] = "write",	    [POLICY_EXEC] = "exec",
-	[POLICY_CONNECT] = "connect", [POLICY_BIND] = "bind",	    [POLICY_UNIX] = "unix",
-	[POLICY_SOCKET] = "socket",   [POLICY_MOUNT] = "mount",	    [POLICY_MKNOD] = "mknod",
-	[POLICY_CHOWN] = "chown",     [POLICY_SCHED] = "sched",	    [POLICY_XATTR] = "xattr",
-	[POLICY_BPF] = "bpf",	      [POLICY_SYSCALL] = "syscall",
+	[POLICY_READ] = "read",	      [POLICY_WRITE] = "write", [POLICY_EXEC] = "exec",
+	[POLICY_CONNECT] = "connect", [POLICY_BIND] = "bind",	[POLICY_UNIX] = "unix",
+	[POLICY_SOCKET] = "socket",   [POLICY_MOUNT] = "mount", [POLICY_MKNOD] = "mknod",
+	[POLICY_CHOWN] = "chown",     [POLICY_SCHED] = "sched", [POLICY_XATTR] = "xattr",
+	[POLICY_VIEW] = "view",	      [POLICY_BPF] = "bpf",	[POLICY_SYSCALL] = "syscall",
 };
 _Static_assert(ARRAY_LEN(kinds) == POLICY_KINDS, "each kind has a name");
 

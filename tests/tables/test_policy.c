@@ -350,6 +350,11 @@ static const struct table tables[] = {
 	    { "mknod p on /tmp/d/f", "deny 0" },
 	    { "mknod s on /tmp/f", "deny 0" },
 	    { "mknod c 0:0 on /whiteout", "allow 5" } } },
+	/* view */
+	{ "default deny\nallow view meminfo cpuinfo\ndeny view uptime\nallow view *\n",
+	  { { "view meminfo", "allow 2" },
+	    { "view uptime", "deny 3" },
+	    { "view sysinfo", "allow 4" } } },
 	/* xattr, bpf */
 	{ "allow xattr user.*\nallow xattr trusted.overlay.opaque on /lib/**\ndeny xattr user.no user.not\n"
 	  "allow xattr * on /any\nallow bpf device load\n",
@@ -669,6 +674,7 @@ static const struct {
 	{ "allow mknod c 1", "f:1:15: \"1\": must be MAJOR:MINOR" },
 	{ "allow mknod c 4096:0", "f:1:15: \"4096\": must be a number up to 4095" },
 	{ "allow mknod c 1:1048576", "f:1:17: \"1048576\": must be a number up to 1048575" },
+	{ "allow view loadavg", "f:1:12: " },
 	{ "allow xattr", "f:1:12: the name of an attribute is missing" },
 	{ "allow xattr user.*.x", "f:1:18: \"*\" has no meaning here" },
 	{ "allow xattr user.x on", "f:1:22: a path is missing" },
