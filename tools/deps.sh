@@ -11,7 +11,7 @@ check="$run python3-pytest runc crun podman conmon containerd docker.io buildah
        fuse-overlayfs slirp4netns criu umoci skopeo uidmap passwd jq iproute2 procps file groff-base zsh fish iputils-ping e2fsprogs squashfs-tools mount"
 # No web server and no database that the system would start: the benchmark unpacks nginx, redis-tools has the server.
 bench="runc crun runsc bubblewrap lxc podman conmon golang-github-containers-common hyperfine wrk redis-tools binutils
-       util-linux"
+       util-linux iproute2"
 parsers="libjansson-dev libcjson-dev libjsmn-dev libyajl-dev libfastjson-dev libjsonparser-dev
          golang-github-containers-common binutils"
 case ${1:-} in

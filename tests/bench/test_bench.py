@@ -14,6 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 BENCH = HERE.parent.parent / "bench"
 DOCS = BENCH.parent / "docs"
 sys.path[:0] = [str(HERE.parent / "integration"), str(BENCH)]
+import brokered  # noqa: E402
 import goals  # noqa: E402
 import harness  # noqa: E402
 import measure  # noqa: E402
@@ -153,7 +154,7 @@ def test_a_short_run_measures_and_leaves_nothing_behind(tmp_path):
         harness.skip("the build directory of " + harness.CAY)
     subprocess.run(["ninja", "-C", build, *PROGRAMS], check=True, stdout=subprocess.DEVNULL)
     before = set(harness.CGROUP_ROOT.rglob("cay-bench-*"))
-    for only in ("peak", "container"):
+    for only in ("peak", "container", "levers", "brokered"):
         done = subprocess.run(["/usr/bin/python3", BENCH / "bench.py", "--quick", "--only", only, "--out", tmp_path / "report",
                                build], capture_output=True, text=True, timeout=120, check=False,
                               env={**os.environ, "TMPDIR": str(tmp_path)})
@@ -161,6 +162,11 @@ def test_a_short_run_measures_and_leaves_nothing_behind(tmp_path):
     result = json.loads((tmp_path / "report" / "report.json").read_text())
     assert result["scenarios"]["peak"]["rows"]["run"]["cay"]["value"] > 100
     assert result["scenarios"]["container"]["rows"]["waiting, Pss"]["cay"]["value"] > 10
+    assert result["scenarios"]["levers"]["rows"]["tmpfs"]["detached"]["value"] > 1
+    # The others can't reach a root in directories that only we may enter.
+    assert {one["name"] for one in result["scenarios"]["brokered"]["absent"]} <= {"LXD", "runc, agent", "crun, agent"}
+    loans = result["scenarios"]["brokered"]["rows"]
+    assert len(loans) == len(brokered.KINDS) + len(brokered.REST) and all({"native", "cay, agent"} <= set(row) for row in loans.values())
     assert [entry.name for entry in tmp_path.iterdir()] == ["report"]
     # Another benchmark may be under way: its cgroups are named like its directory.
     others = tuple(entry.name for entry in harness.TMP.glob("cay-bench-*"))
