@@ -662,7 +662,7 @@ static void killed(long tries)
 			mount("race", good_dir, "tmpfs", 0, "size=64k");
 			_exit(0);
 		}
-		wait_us(i * 37 % span);
+		wait_us(i * span / tries);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		/* What came of it, if anything, is there at once or a moment later. */
