@@ -19,6 +19,8 @@ enum {
 	CALL_ADDR_MAX = 128,
 	CALL_MASK_MAX = 1024,
 	CALL_VALUE_MAX = 4096,
+	CALL_BPF_MAX = 256,
+	CALL_INSNS_MAX = 1024,
 	CALL_POOL = 20 << 10
 };
 
@@ -34,7 +36,8 @@ enum arg_shape {
 	ARG_MASK,  /* a mask of processors; its length is the argument before */
 	ARG_VALUE, /* up to CALL_VALUE_MAX bytes; their number is the next argument */
 	ARG_HOW,   /* struct open_how; its length is the next argument */
-	ARG_OUT,   /* written to when the call is done; not read */
+	ARG_BPF, /* union bpf_attr; its length is the next argument. What it loads is argument 3 */
+	ARG_OUT, /* written to when the call is done; not read */
 };
 
 enum call_class {

@@ -61,6 +61,22 @@ struct socket_facts {
  */
 bool decide_address(const struct socket_facts *s, int family, size_t len, int *ret_type);
 
+union bpf_attr;
+struct bpf_insn;
+
+/** decide_bpf_load - is it a program for devices, and no more than that? @a: CALL_BPF_MAX bytes */
+bool decide_bpf_load(const union bpf_attr *a);
+/** decide_bpf_attach - @attach: else it is to be detached */
+bool decide_bpf_attach(const union bpf_attr *a, bool attach);
+
+/**
+ * decide_bpf_program - does it only look at what it is asked, and answer?
+ *
+ * No call, no map, no memory of its own, no loop: loads from what it was given, computing, jumps
+ * forward, exit. The verifier looks at the rest.
+ */
+bool decide_bpf_program(const struct bpf_insn *insn, size_t count);
+
 /** decide_sched - scheduling policies that may be lent at all */
 bool decide_sched(int policy);
 

@@ -136,6 +136,17 @@ int place_open_parent(const struct target *t, int dirfd, const char *path, const
  */
 int place_name(int proc, int fd, char *ret, size_t size);
 
+/**
+ * place_open_owned - the same file, opened as only its owner may
+ * @proc: the host's procfs
+ * @fd:   directory or file: pipes and devices would notice
+ *
+ * For the kernel that is whoever owns it, or has CAP_FOWNER over its ids (open(2), O_NOATIME).
+ * Context: behind target_become.
+ * Return: fd to read from, or -errno; -EPERM.
+ */
+int place_open_owned(int proc, int fd);
+
 /** place_mount_id - what a mount is remembered by; 0: can't be told. Sets @ret_is_root on success */
 uint64_t place_mount_id(int fd, bool *ret_is_root);
 

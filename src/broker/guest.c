@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/bpf.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -120,6 +121,33 @@ static int copy_attr(struct call *c, struct call_arg *a)
 	return r;
 }
 
+/* bpf(2). All of it is there, filled with zeros; then the program of a load, if it has one. */
+static int copy_bpf(struct call *c, struct call_arg *a, uint64_t len)
+{
+	const union bpf_attr *attr;
+	char *to;
+	int r;
+
+	if (len > CALL_BPF_MAX)
+		return -E2BIG;
+	r = copy_bytes(c, a, len, CALL_BPF_MAX);
+	if (r < 0)
+		return r;
+	to = room(c, CALL_BPF_MAX - len);
+	if (!to)
+		return -E2BIG;
+	memset(to, 0, CALL_BPF_MAX - len);
+	a->len = CALL_BPF_MAX;
+	attr = (const union bpf_attr *)(const void *)a->bytes;
+	if ((int)c->arg[0].value != BPF_PROG_LOAD)
+		return 0;
+	if (attr->insn_cnt > CALL_INSNS_MAX)
+		return -E2BIG;
+	c->arg[3].value = attr->insns;
+	return copy_bytes(c, &c->arg[3], attr->insn_cnt * sizeof(struct bpf_insn),
+			  CALL_INSNS_MAX * sizeof(struct bpf_insn));
+}
+
 static int copy_one(struct call *c, unsigned int i)
 {
 	struct call_arg *a = &c->arg[i];
@@ -155,6 +183,8 @@ static int copy_one(struct call *c, unsigned int i)
 		return copy_bytes(c, a, PARAM_BYTES, PARAM_BYTES);
 	case ARG_ATTR:
 		return copy_attr(c, a);
+	case ARG_BPF:
+		return i + 1 < CALL_ARGS ? copy_bpf(c, a, (uint32_t)c->arg[i + 1].value) : r;
 	}
 	return r;
 }

@@ -14,4 +14,5 @@ void handle_chown(struct helper *h, struct call *c);
 void handle_chmod(struct helper *h, struct call *c);
 void handle_open(struct helper *h, struct call *c);
 void handle_sysinfo(struct helper *h, struct call *c);
+void handle_bpf(struct helper *h, struct call *c);
 void handle_sched(struct helper *h, struct call *c);

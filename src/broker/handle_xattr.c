@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/xattr.h>
 
 /*
@@ -46,25 +45,6 @@ static int set_lent(const struct keeper *k, int fd, const void *bytes UNUSED, si
 	return fsetxattr(fd, a->name, a->value, a->len, a->flags) < 0 ? -errno : 0;
 }
 
-/*
- * Return: the same file, opened as only its owner may (open(2), O_NOATIME): for the kernel, whoever
- * owns it or has CAP_FOWNER over it. Pipes and devices would notice that they are opened.
- */
-static int open_owned(const struct helper *h, int file)
-{
-	char link[32];
-	struct stat s;
-	int fd;
-
-	if (fstat(file, &s) < 0)
-		return -errno;
-	if (!S_ISDIR(s.st_mode) && !S_ISREG(s.st_mode))
-		return -EPERM;
-	(void)snprintf(link, sizeof(link), "self/fd/%d", file);
-	fd = openat(h->proc, link, O_RDONLY | O_NOATIME | O_NONBLOCK | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 /* By the link of our own descriptor, so that it works for a link, too, and without a right to read. */
 static int set_own(const struct helper *h, int file, const struct attribute *a)
 {
@@ -92,7 +72,7 @@ static int perform(struct helper *h, struct call *c, int file, struct keeper *k,
 		return r;
 	if (!lends)
 		return call_alive(h, c) ? set_own(h, file, a) : -ESRCH;
-	owned = open_owned(h, file);
+	owned = place_open_owned(h->proc, file);
 	return owned < 0 ? owned : effect_ask(k, owned, "", 1, NULL);
 }
 

@@ -5,12 +5,13 @@
 #include "broker/shared.h"
 #include "sys/host.h"
 
-/* Where a container stood when it was brought: device and inode of its namespaces. */
+/* Where a container stood when it was brought: device and inode of its namespaces and its cgroup. */
 struct home {
 	bool known;
 	uint64_t user[2], mnt[2];
-	pid_t pid;	/* its first process */
-	uint64_t start; /* of that, in clock ticks since boot */
+	uint64_t cgroup[2]; /* of version 2; 0: it has none of its own */
+	pid_t pid;	    /* its first process */
+	uint64_t start;	    /* of that, in clock ticks since boot */
 };
 
 /*

@@ -84,6 +84,21 @@ int place_name(int proc, int fd, char *ret, size_t size)
 	return 0;
 }
 
+int place_open_owned(int proc, int fd)
+{
+	char link[32];
+	struct stat s;
+	int r;
+
+	if (fstat(fd, &s) < 0)
+		return -errno;
+	if (!S_ISDIR(s.st_mode) && !S_ISREG(s.st_mode))
+		return -EPERM;
+	(void)snprintf(link, sizeof(link), "self/fd/%d", fd);
+	r = openat(proc, link, O_RDONLY | O_NOATIME | O_NONBLOCK | O_CLOEXEC);
+	return r < 0 ? -errno : r;
+}
+
 uint64_t place_mount_id(int fd, bool *ret_is_root)
 {
 	struct statx s = { 0 };

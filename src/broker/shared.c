@@ -53,6 +53,25 @@ bool shared_drop_mount(struct shared *s, uint64_t id)
 	return false;
 }
 
+bool shared_add_program(struct shared *s, uint32_t id)
+{
+	for (size_t i = 0; i < SHARED_PROGRAMS; i++) {
+		uint32_t none = 0;
+
+		if (atomic_compare_exchange_strong(&s->program[i], &none, id))
+			return true;
+	}
+	return false;
+}
+
+bool shared_has_program(const struct shared *s, uint32_t id)
+{
+	for (size_t i = 0; id != 0 && i < SHARED_PROGRAMS; i++)
+		if (atomic_load(&s->program[i]) == id)
+			return true;
+	return false;
+}
+
 /* Generic cell rate algorithm: one number is the whole bucket. */
 uint64_t shared_pay(struct shared *s, uint64_t now_ns, uint64_t cost_ns, uint64_t burst_ns)
 {

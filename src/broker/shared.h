@@ -16,6 +16,7 @@ enum {
 	SHARED_HELPERS = 4,   /* of a container at a time */
 	SHARED_CHILDREN = 12, /* of a helper at a time */
 	SHARED_MOUNTS = 128,  /* of a container, as long as they are there */
+	SHARED_PROGRAMS = 32, /* BPF programs, the same */
 };
 
 /* A call that somebody works on. */
@@ -35,6 +36,7 @@ struct shared {
 	_Atomic uint64_t paid_until_ns; /* the rate limit, see shared_pay */
 	struct desk desk[SHARED_HELPERS];
 	_Atomic uint64_t mount[SHARED_MOUNTS]; /* its id, and in the lowest byte its kind; 0: free */
+	_Atomic uint32_t program[SHARED_PROGRAMS]; /* their ids; 0: free */
 };
 
 /** pending_begin - @id is being worked on, by @pid, until @deadline_ns at the latest */
@@ -48,6 +50,11 @@ bool shared_add_mount(struct shared *s, uint64_t id, uint8_t kind);
 uint8_t shared_mount_kind(const struct shared *s, uint64_t id);
 /** shared_drop_mount - Return: false when it was not there (any more): one of two wins */
 bool shared_drop_mount(struct shared *s, uint64_t id);
+
+/** shared_add_program - remember a BPF program; Return: false when there are too many */
+bool shared_add_program(struct shared *s, uint32_t id);
+/** shared_has_program - did we load it, for this container? */
+bool shared_has_program(const struct shared *s, uint32_t id);
 
 /**
  * shared_pay - the price of one call

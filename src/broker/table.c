@@ -51,6 +51,7 @@ const struct call_kind call_table[] = {
 	LEND(setxattr, RULE(XATTR), handle_xattr, ARG_PATH, ARG_TEXT, ARG_VALUE, ARG_INT, ARG_INT),
 	LEND(lsetxattr, RULE(XATTR), handle_xattr, ARG_PATH, ARG_TEXT, ARG_VALUE, ARG_INT, ARG_INT),
 	LEND(fsetxattr, RULE(XATTR), handle_xattr, ARG_FD, ARG_TEXT, ARG_VALUE, ARG_INT, ARG_INT),
+	LEND(bpf, RULE(BPF), handle_bpf, ARG_INT, ARG_BPF, ARG_INT),
 	LEND(sched_setscheduler, RULE(SCHED), handle_sched, ARG_INT, ARG_INT, ARG_PARAM),
 	LEND(sched_setparam, RULE(SCHED), handle_sched, ARG_INT, ARG_PARAM),
 	LEND(sched_setattr, RULE(SCHED), handle_sched, ARG_INT, ARG_ATTR, ARG_INT),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/target.h"
 
+#include "broker/cgroup.h"
+
 #include "base/parse.h"
 #include "sys/syscalls.h"
 
@@ -213,6 +215,7 @@ int home_read(int proc, pid_t pid, struct home *ret)
 			      .start = start,
 			      .user = { user.st_dev, user.st_ino },
 			      .mnt = { mnt.st_dev, mnt.st_ino } };
+	cgroup_home(dir, ret->cgroup);
 	return 0;
 }
 

@@ -25,6 +25,7 @@ static const char *const of_kind[POLICY_KINDS][POLICY_CALLS_KIND] = {
 			   "fchmodat2" },
 	[POLICY_VIEW] = { "sysinfo", "open", "openat", "openat2" },
 	[POLICY_XATTR] = { "setxattr", "lsetxattr", "fsetxattr" },
+	[POLICY_BPF] = { "bpf" },
 	[POLICY_SCHED] = { "sched_setscheduler", "sched_setparam", "sched_setattr",
 			   "sched_setaffinity" },
 };

@@ -105,10 +105,9 @@ static const char *of_kind(enum policy_kind kind)
 	case POLICY_SCHED:
 	case POLICY_VIEW:
 	case POLICY_XATTR:
+	case POLICY_BPF:
 	case POLICY_SYSCALL:
 		return NULL;
-	case POLICY_BPF:
-		return "no enforcer looks at BPF programs";
 	case POLICY_KINDS:
 		break;
 	}
@@ -161,6 +160,8 @@ static const char *of_right(const struct rule *r)
 		return "a private broker makes no devices: that takes a right of the host (cay agent)";
 	if (r->kind == POLICY_MOUNT && is_of_device(r))
 		return "a private broker mounts no devices: that takes a right of the host (cay agent)";
+	if (r->kind == POLICY_BPF)
+		return "a private broker loads no programs: that takes a right of the host (cay agent)";
 	if (r->kind == POLICY_XATTR && f[XATTR_NAME].match == MATCH_TEXT &&
 	    str_after(f[XATTR_NAME].text, "trusted."))
 		return "a private broker sets no trusted attributes: that takes a right of the host (cay "

@@ -15,7 +15,7 @@ from harness import CAY, HERE, TIMEOUT, TMP, need, run, wait_for
 # An ordinary user; nobody has to know his name, and he maps himself alone.
 UID = 54321
 CALLS = ["socket", "connect", "bind", "mount", "umount2", "mknod", "mknodat", "sched_setscheduler", "sched_setaffinity",
-         "sched_setattr", "sched_setparam", "setxattr", "lsetxattr", "fsetxattr", "fsopen", "open_tree", "move_mount", "mount_setattr"]
+         "sched_setattr", "sched_setparam", "bpf", "setxattr", "lsetxattr", "fsetxattr", "fsopen", "open_tree", "move_mount", "mount_setattr"]
 BASE = "allow socket unix stream\nallow socket unix dgram\n"
 
 _probe = None

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/openat2.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -454,6 +455,90 @@ static int do_setxattr(char **a)
 	return answer(setxattr(a[1], a[2], a[3], n, 0));
 }
 
+enum { GETS = 0, ALLOWS = 1 };
+
+/* What a program for devices is made of: refuse the device MAJOR:MINOR, allow all else. */
+static int load_device(const char *kind)
+{
+	struct bpf_insn insns[] = {
+		{ BPF_LDX | BPF_MEM | BPF_W, 2, 1, 4, 0 },
+		{ BPF_JMP | BPF_JNE | BPF_K, 2, 0, 4, 1 },
+		{ BPF_LDX | BPF_MEM | BPF_W, 2, 1, 8, 0 },
+		{ BPF_JMP | BPF_JNE | BPF_K, 2, 0, 2, 5 },
+		{ BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, GETS },
+		{ BPF_JMP | BPF_EXIT, 0, 0, 0, 0 },
+		{ BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, ALLOWS },
+		{ BPF_JMP | BPF_EXIT, 0, 0, 0, 0 },
+	};
+	union bpf_attr a = { .prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+			     .insn_cnt = 8,
+			     .insns = (uintptr_t)insns,
+			     .license = (uintptr_t) "GPL" };
+
+	if (!strcmp(kind, "call"))
+		insns[4] = (struct bpf_insn){ BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns };
+	if (!strcmp(kind, "back"))
+		insns[3].off = -4;
+	if (!strcmp(kind, "wild")) /* the verifier's affair */
+		insns[2].off = 64;
+	if (!strcmp(kind, "many"))
+		a.insn_cnt = 100000;
+	if (!strcmp(kind, "tracing"))
+		a.prog_type = BPF_PROG_TYPE_KPROBE;
+	if (!strcmp(kind, "flags"))
+		a.prog_flags = BPF_F_SLEEPABLE;
+	if (!strcmp(kind, "btf"))
+		a.prog_btf_fd = 1;
+	return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &a, sizeof(a));
+}
+
+static long attach_device(int cmd, int cgroup, int program, unsigned int flags)
+{
+	union bpf_attr a = { .target_fd = (unsigned int)cgroup,
+			     .attach_bpf_fd = (unsigned int)program,
+			     .attach_type = BPF_CGROUP_DEVICE,
+			     .attach_flags = flags };
+
+	return syscall(SYS_bpf, cmd, &a, sizeof(a));
+}
+
+/* bpf load KIND | bpf attach DIR [FLAGS] | bpf detach DIR: loads, attaches, looks whether
+   /dev/zero can be opened in there, and with "detach" once more when that is done */
+static int do_bpf(char **a)
+{
+	int program = load_device(strcmp(a[0], "load") ? "" : a[1]), cgroup;
+	char name[256];
+	FILE *f;
+
+	if (program < 0 || !strcmp(a[0], "load"))
+		return answer(program);
+	cgroup = open(a[1], O_RDONLY | O_DIRECTORY);
+	answer(attach_device(BPF_PROG_ATTACH, cgroup, program,
+			     a[2] ? (unsigned int)atoi(a[2]) : BPF_F_ALLOW_MULTI));
+	snprintf(name, sizeof(name), "%s/cgroup.procs", a[1]);
+	f = fopen(name, "w");
+	if (!f || fprintf(f, "0") < 0 || fclose(f) != 0)
+		return answer(-1);
+	answer(open("/dev/zero", O_RDONLY));
+	answer(open("/dev/null", O_RDONLY));
+	if (strcmp(a[0], "detach") != 0)
+		return 0;
+	answer(attach_device(BPF_PROG_DETACH, cgroup, program, 0));
+	return answer(open("/dev/zero", O_RDONLY));
+}
+
+/* programs N: load so many, and keep them; how many there are, and the last answer */
+static int do_programs(char **a)
+{
+	int n = 0;
+
+	errno = 0;
+	while (n < atoi(a[0]) && load_device("") >= 0)
+		n++;
+	printf("%d %s\n", n, errno ? strerrorname_np(errno) : "ok");
+	return 0;
+}
+
 /* syscall NUMBER ARGUMENT... */
 static int do_syscall(char **a)
 {
@@ -627,7 +712,7 @@ static const struct {
 	{ "stuck", do_stuck },	     { "p99", do_p99 },		  { "snoop", do_snoop },
 	{ "syscall", do_syscall },   { "setxattr", do_setxattr }, { "setattr", do_setattr },
 	{ "owner", do_owner },	     { "sysinfo", do_sysinfo },	  { "view", do_view },
-	{ "flip", do_flip },
+	{ "flip", do_flip },	     { "bpf", do_bpf },		  { "programs", do_programs },
 };
 
 int main(int argc, char **argv)

@@ -27,6 +27,7 @@ allow connect udp 127.0.0.1:*
 allow sched fifo priority<=10
 allow sched cpus 0
 allow xattr trusted.overlay.opaque
+allow bpf device load
 allow mount ext4 from ** on /mnt/** shift options remount
 """
 
@@ -121,6 +122,7 @@ def test_the_agent_does_all_its_work_inside_the_unit(cay, unit, loop, service):
         assert user.sh(a, "ask mount /dev/disk /mnt/y ext4 0 ''; touch /mnt/y/f; ask mount '' /mnt/y '' 4129 ''; touch /mnt/y/g || ls /mnt/y; ask umount /mnt/y 0; "
                           "ask setxattr path /mnt/x/d trusted.overlay.opaque y; mkdir /mnt/x/d; ask setxattr path /mnt/x/d trusted.overlay.opaque y"
                        ).lines == ["ok", "ok", "f", "lost+found", "ok", "ENOENT", "ok"], agent.records()
+        assert user.sh(a, "ask bpf load ''; ask bpf load call").lines == ["ok", "EPERM"], agent.records()
         agent.write("a", "default deny\n")
         if service is Started:
             agent.control("reload", agent.name)

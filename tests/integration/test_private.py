@@ -123,7 +123,7 @@ def test_a_mount_is_lent_without_a_daemon(held):
 
 def test_what_needs_a_daemon_is_refused_before_anything_is_made(held):
     lines = {"allow mknod c 1:3": "private broker makes no devices", "allow sched fifo priority<=5": "no real-time priority",
-             "allow mount ext4 from /dev/sda1 on /mnt": "mounts no devices", "allow xattr trusted.overlay.opaque": "no trusted attributes",
+             "allow mount ext4 from /dev/sda1 on /mnt": "mounts no devices", "allow xattr trusted.overlay.opaque": "no trusted attributes", "allow bpf device": "loads no programs",
              "allow socket inet icmp": "no ping sockets", "allow read /etc/**": "no enforcer", "limit pids 5": "linux.resources",
              "allow mount tmpfs": "policy:2:18: expected \"on\"", "allow mouth": "policy:2:7: expected read"}
     b = held.bundle().args("true")

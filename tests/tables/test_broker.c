@@ -6,6 +6,7 @@
 /* cmocka needs the four above first. */
 #include <cmocka.h>
 #include <linux/audit.h>
+#include <linux/bpf.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
@@ -279,6 +280,86 @@ static void options_of_devices_are_a_list(void **state)
 	}
 }
 
+/* A program of so many instructions, the same one each time. */
+static bool plain(uint8_t code, int16_t off)
+{
+	const struct bpf_insn insns[2] = { { .code = code, .off = off },
+					   { .code = BPF_JMP | BPF_EXIT } };
+
+	return decide_bpf_program(insns, 2);
+}
+
+static void programs_compute_and_answer(void **state)
+{
+	(void)state;
+	assert_true(plain(BPF_ALU64 | BPF_MOV | BPF_K, 0));
+	assert_true(plain(BPF_ALU | BPF_RSH | BPF_X, 0));
+	assert_true(plain(BPF_LDX | BPF_MEM | BPF_W, 4));
+	assert_true(plain(BPF_JMP | BPF_JNE | BPF_K, 1));
+	assert_true(plain(BPF_JMP32 | BPF_JEQ | BPF_X, 0));
+	assert_true(plain(BPF_JMP | BPF_JA, 0));
+	assert_false(plain(BPF_JMP | BPF_JA, -1));
+	assert_false(plain(BPF_JMP | BPF_JNE | BPF_K, -2));
+	assert_false(plain(BPF_JMP32 | BPF_JA, 0));
+	assert_false(plain(BPF_JMP | BPF_CALL, 0));
+	assert_false(plain(BPF_JMP32 | BPF_CALL, 0));
+	assert_false(plain(BPF_LD | BPF_IMM | BPF_DW, 0));
+	assert_false(plain(BPF_LD | BPF_ABS | BPF_W, 0));
+	assert_false(plain(BPF_ST | BPF_MEM | BPF_W, 0));
+	assert_false(plain(BPF_STX | BPF_MEM | BPF_DW, 0));
+	assert_false(plain(BPF_STX | BPF_ATOMIC | BPF_DW, 0));
+	assert_false(plain(BPF_LDX | 0x20 | BPF_W, 0)); /* with an offset that may fault */
+	assert_false(decide_bpf_program(NULL, 0));
+}
+
+static void calls_of_bpf_are_for_devices_alone(void **state)
+{
+	union {
+		union bpf_attr a;
+		char bytes[CALL_BPF_MAX];
+	} u = { 0 };
+
+	(void)state;
+	u.a.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+	assert_false(decide_bpf_load(&u.a));
+	u.a.insn_cnt = 2;
+	assert_true(decide_bpf_load(&u.a));
+	u.a.log_level = 1;
+	u.a.log_size = 4096;
+	memcpy(u.a.prog_name, "any", 4);
+	u.a.expected_attach_type = BPF_CGROUP_DEVICE;
+	assert_true(decide_bpf_load(&u.a));
+	u.bytes[CALL_BPF_MAX - 1] = 1;
+	assert_false(decide_bpf_load(&u.a));
+	u.bytes[CALL_BPF_MAX - 1] = 0;
+	u.a.prog_flags = BPF_F_STRICT_ALIGNMENT;
+	assert_false(decide_bpf_load(&u.a));
+	u.a.prog_flags = 0;
+	u.a.prog_btf_fd = 3;
+	assert_false(decide_bpf_load(&u.a));
+	u.a.prog_btf_fd = 0;
+	u.a.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
+	assert_false(decide_bpf_load(&u.a));
+
+	memset(&u, 0, sizeof(u));
+	u.a.attach_type = BPF_CGROUP_DEVICE;
+	assert_false(decide_bpf_attach(&u.a, true));
+	assert_true(decide_bpf_attach(&u.a, false));
+	u.a.attach_flags = BPF_F_ALLOW_MULTI;
+	assert_true(decide_bpf_attach(&u.a, true));
+	u.a.replace_bpf_fd = 1;
+	assert_false(decide_bpf_attach(&u.a, true));
+	u.a.replace_bpf_fd = 0;
+	u.a.attach_flags = BPF_F_ALLOW_MULTI | BPF_F_REPLACE;
+	assert_false(decide_bpf_attach(&u.a, true));
+	u.a.attach_flags = BPF_F_ALLOW_OVERRIDE;
+	assert_false(decide_bpf_attach(&u.a, true));
+	assert_false(decide_bpf_attach(&u.a, false));
+	u.a.attach_flags = BPF_F_ALLOW_MULTI;
+	u.a.attach_type = BPF_CGROUP_INET_INGRESS;
+	assert_false(decide_bpf_attach(&u.a, true));
+}
+
 static void what_is_never_lent_is_not(void **state)
 {
 	(void)state;
@@ -447,6 +528,40 @@ static void lengths_are_bounded(void **state)
 	assert_int_equal(call_copy(begin(&c, "sched_setattr", 0, at, 0)), -E2BIG);
 }
 
+static void a_program_is_copied_whole_or_not(void **state)
+{
+	static struct call c;
+	static struct bpf_insn insns[CALL_INSNS_MAX];
+	union {
+		union bpf_attr a;
+		char bytes[CALL_BPF_MAX + 8];
+	} u = { 0 };
+	const uint64_t at = (uintptr_t)&u;
+
+	(void)state;
+	insns[CALL_INSNS_MAX - 1].imm = 7;
+	u.a.insn_cnt = CALL_INSNS_MAX;
+	u.a.insns = (uintptr_t)insns;
+	assert_int_equal(call_copy(begin(&c, "bpf", BPF_PROG_LOAD, at, 16)), 0);
+	assert_int_equal(c.arg[3].len, sizeof(insns));
+	assert_memory_equal(c.arg[3].bytes, insns, sizeof(insns));
+	/* What was not given is zero, and all of it is there. */
+	assert_int_equal(c.arg[1].len, CALL_BPF_MAX);
+	assert_memory_equal(c.arg[1].bytes, &u, CALL_BPF_MAX);
+	/* So many instructions, and nowhere. */
+	assert_int_equal(call_copy(begin(&c, "bpf", BPF_PROG_LOAD, at, 8)), -EFAULT);
+	assert_int_equal(call_copy(begin(&c, "bpf", BPF_PROG_LOAD, at, 4)), 0);
+	assert_int_equal(c.arg[3].len, 0);
+	assert_int_equal(call_copy(begin(&c, "bpf", BPF_PROG_LOAD, at, CALL_BPF_MAX + 1)), -E2BIG);
+	u.a.insn_cnt = CALL_INSNS_MAX + 1;
+	assert_int_equal(call_copy(begin(&c, "bpf", BPF_PROG_LOAD, at, 16)), -E2BIG);
+	u.a.insn_cnt = 1;
+	u.a.insns = 8;
+	assert_int_equal(call_copy(begin(&c, "bpf", BPF_PROG_LOAD, at, 16)), -EFAULT);
+	/* Other commands mean something else by it. */
+	assert_int_equal(call_copy(begin(&c, "bpf", BPF_PROG_ATTACH, at, 16)), 0);
+}
+
 /* ---- what is shared ----------------------------------------------------------------------------- */
 
 static void mounts_are_remembered_up_to_a_number(void **state)
@@ -504,6 +619,9 @@ int main(void)
 		cmocka_unit_test(calls_of_another_architecture_are_none),
 		cmocka_unit_test(a_remount_takes_nothing_back),
 		cmocka_unit_test(options_of_devices_are_a_list),
+		cmocka_unit_test(programs_compute_and_answer),
+		cmocka_unit_test(calls_of_bpf_are_for_devices_alone),
+		cmocka_unit_test(a_program_is_copied_whole_or_not),
 		cmocka_unit_test(attributes_of_the_host_are_lent_by_name_and_value),
 		cmocka_unit_test(lines_that_nobody_keeps_are_told),
 		cmocka_unit_test(lines_are_carried_where_a_call_asks_them),
