@@ -106,6 +106,7 @@ struct agent {
 	bool orphaned; /* a private broker: the container's first process has ended */
 	struct host_facts host;
 	int first;		    /* its pidfd; -EBADF: of an agent */
+	struct home home;	    /* where it stood before its program ran */
 	struct watch *garbage[256]; /* of this turn */
 	size_t garbage_count;
 };

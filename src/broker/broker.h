@@ -20,10 +20,11 @@ enum { BROKER_POLICY_FD = 3, BROKER_FIRST_FD, BROKER_READY_FD };
 /**
  * broker_private - serve one container, without any right, until its last process has ended
  * @listen: where its runtime brings listeners
+ * @first:  the container's first process, which stands where the container does and has not run yet
  * @log:    file for decisions; NULL: they are not written down
  *
- * The policy is read from BROKER_POLICY_FD, BROKER_FIRST_FD is a pidfd of the container's first process,
+ * The policy is read from BROKER_POLICY_FD, BROKER_FIRST_FD is a pidfd of @first,
  * and to BROKER_READY_FD goes the process id when it listens, else what went wrong.
  * Return: 0 or a negative code, which was told.
  */
-int broker_private(const char *listen, const char *log, struct err *e);
+int broker_private(const char *listen, pid_t first, const char *log, struct err *e);

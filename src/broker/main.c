@@ -7,9 +7,10 @@
 
 static int usage(void)
 {
-	(void)fputs("cay-broker: agent POLICY-DIR SOCKET [AUDIT [RATE]], or private SOCKET [LOG]; "
-		    "called by cay\n",
-		    stderr);
+	(void)fputs(
+		"cay-broker: agent POLICY-DIR SOCKET [AUDIT [RATE]], or private SOCKET PID [LOG]; "
+		"called by cay\n",
+		stderr);
 	return 2;
 }
 
@@ -17,9 +18,10 @@ int main(int argc, char **argv)
 {
 	struct broker_options o = { 0 };
 	struct err e = { 0 };
+	uint32_t pid;
 
-	if (argc >= 3 && argc <= 4 && str_eq(argv[1], "private"))
-		return broker_private(argv[2], argc > 3 ? argv[3] : NULL, &e) < 0;
+	if (argc >= 4 && argc <= 5 && str_eq(argv[1], "private") && parse_u32(argv[3], &pid) == 0)
+		return broker_private(argv[2], (pid_t)pid, argv[4], &e) < 0;
 	if (argc < 4 || argc > 6 || !str_eq(argv[1], "agent"))
 		return usage();
 	o.policy_dir = argv[2];

@@ -307,6 +307,10 @@ static void find_home(const struct agent *a, struct container *c)
 {
 	int r;
 
+	if (a->confined) {
+		c->home = a->home;
+		return;
+	}
 	for (const struct container *o = a->containers; o && c->id[0]; o = o->next)
 		if (o->owner == c->owner && strcmp(o->id, c->id) == 0 && o->home.known &&
 		    kill(o->pid, 0) == 0) {

@@ -3,9 +3,12 @@
 
 #include "broker/broker.h"
 #include "broker/confine.h"
+#include "broker/target.h"
 #include "policy/policy_text.h"
 #include "sys/syscalls.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -45,7 +48,33 @@ static void say(const char *text)
 	(void)close(BROKER_READY_FD);
 }
 
-static int open_all(struct agent *a, const char *log, struct err *e)
+/* Before its program runs, which may be anywhere when it is looked at later. */
+static int look_at_first(struct agent *a, pid_t first, struct err *e)
+{
+	const int r = home_read(a->proc, first, &a->home);
+
+	return r < 0 ? err_sys(e, r, "process %d", first) : 0;
+}
+
+/* The log is begun anew by its name, and we don't stay where that means something. */
+static int full_path(const char **path, struct err *e)
+{
+	static char full[PATH_MAX];
+	char here[PATH_MAX];
+	int n;
+
+	if (!*path || **path == '/')
+		return 0;
+	if (!getcwd(here, sizeof(here)))
+		return err_sys(e, errno, "working directory");
+	n = snprintf(full, sizeof(full), "%s/%s", here, *path);
+	if (n < 0 || (size_t)n >= sizeof(full))
+		return err_set(e, ENAMETOOLONG, "audit log \"%.200s\"", *path);
+	*path = full;
+	return 0;
+}
+
+static int open_all(struct agent *a, pid_t first, const char *log, struct err *e)
 {
 	int r = read_policy(a, e);
 
@@ -55,6 +84,10 @@ static int open_all(struct agent *a, const char *log, struct err *e)
 		r = sys_close_range(BROKER_FIRST_FD, BROKER_READY_FD, CLOSE_RANGE_CLOEXEC);
 	if (r == 0)
 		r = agent_open_kernel(a, e);
+	if (r == 0)
+		r = look_at_first(a, first, e);
+	if (r == 0)
+		r = full_path(&log, e);
 	if (r == 0)
 		r = audit_open(&a->audit, log, e);
 	umask(0077);
@@ -67,7 +100,7 @@ static int open_all(struct agent *a, const char *log, struct err *e)
 	return r < 0 ? r : confine(e);
 }
 
-int broker_private(const char *listen, const char *log, struct err *e)
+int broker_private(const char *listen, pid_t first, const char *log, struct err *e)
 {
 	static struct agent a;
 	char pid[16];
@@ -77,7 +110,7 @@ int broker_private(const char *listen, const char *log, struct err *e)
 	a.listen_path = listen;
 	a.confined = true;
 	a.first = BROKER_FIRST_FD;
-	r = open_all(&a, log, e);
+	r = open_all(&a, first, log, e);
 	if (r < 0) {
 		say(e->msg);
 		return r;

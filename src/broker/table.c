@@ -7,6 +7,12 @@
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
 #endif
+#ifndef SYS_setxattrat
+#define SYS_setxattrat 463
+#endif
+#ifndef SYS_open_tree_attr
+#define SYS_open_tree_attr 467
+#endif
 
 #if defined(__x86_64__)
 enum { OUR_ARCH = (int)AUDIT_ARCH_X86_64 };
@@ -69,6 +75,9 @@ const struct call_kind call_table[] = {
 	ABSENT(fsmount),
 	ABSENT(fspick),
 	ABSENT(mount_setattr),
+	ABSENT(open_tree_attr),
+	ABSENT(setxattrat),
+	ABSENT(io_uring_setup),
 	{ 0 },
 };
 

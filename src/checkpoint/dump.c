@@ -190,6 +190,12 @@ static int open_running(struct dump *d, struct err *e)
 	no = life_refusal(LIFE_CHECKPOINT, ctr_status(&d->c));
 	if (no)
 		return err_set(e, EINVAL, "%s", no);
+	/* CRIU has no listener to give it, and an exec would bring what nobody holds. */
+	if (d->c.watched)
+		return err_set(e, EOPNOTSUPP,
+			       "container %s is held to a policy, and what is restored of it "
+			       "would be held to none",
+			       o->id);
 	r = oci_spec_load(d->c.dir_fd, "config.json", &d->spec, e);
 	if (r == 0 && notify_has_dir(d->c.dir))
 		r = notify_amend(d->spec, d->c.dir, e);

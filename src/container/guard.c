@@ -16,6 +16,7 @@
 
 enum {
 	READY_MS = 10000,
+	LAST_WORDS_MS = 1000,
 	END_MS = 5000,
 	FIRST_FD =
 		3, /* cay-broker private: the policy, the container's pidfd, where it says it is ready */
@@ -33,7 +34,8 @@ int guard_check(const struct oci_spec *s, struct err *e)
 			return err_set(
 				e, EINVAL,
 				"--policy: linux.namespaces names no %s namespace, without which "
-				"a container can't be held to a policy (cay agent serves others)",
+				"a container can't be held to a policy (cay spec --rootless "
+				"has one)",
 				names[i]);
 	if (l->seccomp && l->seccomp->listener_path && *l->seccomp->listener_path)
 		return err_set(e, EINVAL,
@@ -110,17 +112,27 @@ int guard_join(struct oci_spec *s, const struct ctr *c, struct err *e)
 	return guard_amend(s, c, e);
 }
 
+static bool ends_within(int pidfd, int ms)
+{
+	const uint64_t end = sys_now_ns() + (uint64_t)ms * 1000000;
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	int n;
+
+	do {
+		n = poll(&p, 1, ms);
+	} while (n < 0 && errno == EINTR && sys_now_ns() < end);
+	return n > 0;
+}
+
 void guard_end(const struct ctr *c)
 {
 	AUTO_FD int fd = hold(c);
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	const uint64_t end = sys_now_ns() + (uint64_t)END_MS * 1000000;
 
-	if (fd < 0)
+	/* Where nobody is left it goes by itself, when all is written down. */
+	if (fd < 0 || ends_within(fd, LAST_WORDS_MS))
 		return;
 	(void)sys_pidfd_send_signal(fd, SIGKILL);
-	while (poll(&p, 1, END_MS) < 0 && errno == EINTR && sys_now_ns() < end)
-		;
+	(void)ends_within(fd, END_MS);
 }
 
 /* ---- its birth ----------------------------------------------------------------------------------- */
@@ -164,11 +176,13 @@ static void __attribute__((noreturn))
 be_broker(const struct ctr *c, const struct ctr_policy *p, const int fds[FDS])
 {
 	char name[] = "cay-broker", word[] = "private";
-	char *argv[] = { name, word, c->listener, (char *)(uintptr_t)p->log, NULL };
+	char first[16];
+	char *argv[] = { name, word, c->listener, first, (char *)(uintptr_t)p->log, NULL };
 	struct err e = { 0 };
 	sigset_t none;
 	int r;
 
+	(void)snprintf(first, sizeof(first), "%d", c->pid);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	/* Neither a hang-up of the caller's terminal nor a signal to his group is meant for it. */

@@ -39,5 +39,5 @@ int guard_join(struct oci_spec *s, const struct ctr *c, struct err *e);
  */
 int guard_start(struct ctr *c, const struct ctr_policy *p, int pidfd, struct err *e);
 
-/** guard_end - kill the broker, if there is one, and wait until it is gone */
+/** guard_end - wait until the broker is gone, if there is one; behind its time it is killed */
 void guard_end(const struct ctr *c);

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks of a container on the broker of its own, which runs as the user that the container is."""
+import contextlib
 import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
 
 import harness
-from agent import User, rootless_bundle
+from agent import Agent, User, ask, rootless_bundle
 from harness import CAY, need, run, wait_for
 from test_broker import LONG, RACES, racer, tries
 
@@ -29,6 +31,19 @@ def held(cay, user, bundle, policy, *args, **kw):
     path.chmod(0o644)
     user.write(bundle)
     return run(user.argv("run", "--policy", path, *args, "-b", bundle.path, cay.id()), **kw)
+
+
+def quietly(user, *args):
+    """A command whose container keeps the output."""
+    subprocess.run(user.argv(*args), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
+
+
+@contextlib.contextmanager
+def held_directory(path):
+    """A short name, for the address of a Unix socket."""
+    fd = os.open(path, os.O_PATH)
+    yield f"/proc/self/fd/{fd}"
+    os.close(fd)
 
 
 # What needs no right of the host's.
@@ -72,6 +87,54 @@ def test_the_broker_can_not_be_named_from_inside(cay, user):
     wait_for(lambda: (b.rootfs / "tmp/done").exists(), "the attack")
     assert pathlib.Path(f"/proc/{broker}/comm").read_text() == "cay-broker\n"
     user.delete(id)
+
+
+def test_a_first_process_that_leaves_before_the_broker_looks(cay, user):
+    """An agent learns of a container when its program runs already; a broker of its own knows it from before."""
+    policy = "default deny\nallow unix /run/good.sock\n"
+    leave = ["unshare", "-U", "-r", "-m", "sh", "-c", "mount -o bind /run/host/evil.sock /run/good.sock; ask unix connect /run/good.sock >/tmp/out"]
+    with Agent(cay, {"a": policy}) as agent:
+        for weak in (True, False):
+            b = rootless_bundle(cay, f"weak-{weak}", user.uid).caps("CAP_SETFCAP").args(*leave)
+            (b.rootfs / "run/host").mkdir(parents=True)
+            (b.rootfs / "run/good.sock").touch()
+            if weak:
+                ask(b, agent.sock, "a", ["connect"])
+            (cay.shm / "policy").write_text(policy)
+            user.write(b)
+            with socket.socket(socket.AF_UNIX) as evil, held_directory(b.rootfs / "run/host") as at:
+                evil.bind(f"{at}/evil.sock")
+                evil.listen()
+                os.chmod(f"{at}/evil.sock", 0o777)
+                id = cay.id()
+                quietly(user, "create", *([] if weak else ["--policy", cay.shm / "policy"]), "-b", b.path, id)
+                broker = agent.process.pid if weak else harness.json.loads((user.root / id / "state.json").read_text())["broker"]
+                home = os.readlink(f"/proc/{user.pid(id)}/ns/user")
+                os.kill(broker, signal.SIGSTOP)
+                try:
+                    pid = user.pid(id)
+                    quietly(user, "start", id)
+                    wait_for(lambda: os.readlink(f"/proc/{pid}/ns/user") != home, "it to leave")
+                finally:
+                    os.kill(broker, signal.SIGCONT)
+                wait_for(lambda: harness.read(b.rootfs / "tmp/out"), "its answer")
+                assert (b.rootfs / "tmp/out").read_text() == ("ok\n" if weak else "EPERM\n")
+            user.delete(id)
+
+
+def test_other_roads_do_not_pass_by_the_policy(cay, user):
+    """A ring, a connection by sending, and calls younger than libseccomp: none is a connect(2), setxattr(2) or open_tree(2)."""
+    b = rootless_bundle(cay).caps("CAP_SYS_ADMIN").args("roads")
+    subprocess.run(["cc", "-static", "-O1", "-o", str(b.rootfs / "bin/roads"), str(pathlib.Path(__file__).with_name("roads.c"))],
+                   check=True, timeout=120)
+    free = dict(ln.split() for ln in user.out(b).splitlines())
+    assert [free[k] for k in ("sendto", "sendmsg", "sendmmsg")] == ["ok"] * 3, "an attack that never wins shows nothing"
+    r = held(cay, user, b, "default deny\nallow connect tcp 127.0.0.1:1\nallow xattr user.good\nallow mount tmpfs on /mnt/good\n")
+    assert dict(ln.split() for ln in r.lines) == {"ring": "ENOSYS", "sendto": "EPERM", "sendmsg": "EPERM", "sendmmsg": "EPERM",
+                                                 "setxattrat": "ENOSYS", "open_tree_attr": "ENOSYS"}, r
+    # What the policy says nothing of stays as it is.
+    r = held(cay, user, b, "deny mknod **\n")
+    assert dict(ln.split() for ln in r.lines) == free
 
 
 def test_other_architectures_do_not_pass_by_the_policy(cay, user):

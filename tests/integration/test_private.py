@@ -290,6 +290,38 @@ allow sched cpus 0
     assert "Read-only" in r.err, r
 
 
+def test_the_log_is_begun_anew_wherever_it_lies(held):
+    """By a name that meant something where cay was called."""
+    held.log.touch()
+    os.truncate(held.log, 64 << 20)
+    b = held.bundle().sh("ask mount t /mnt/x tmpfs 0 ''")
+    held.write(b)
+    if held.user:
+        os.chown(held.log, held.user.uid, held.user.uid)
+    r = held("run", *held.options(TMPFS, log=False), "--policy-log", "log", "-b", b.path, held.cay.id(), cwd=held.dir)
+    assert r.lines == ["ok"], r
+    assert [x["verdict"] for x in held.records()] == ["allow"] and (held.dir / "log.1").stat().st_size == 64 << 20
+
+
+def test_the_last_thing_that_was_done_is_written_down(held):
+    """Who waits for a decision and is gone at once."""
+    b = held.bundle().sh("exec ask mount t /mnt/x tmpfs 0 ''")
+    for n in range(1, 41):
+        assert held.run(b, TMPFS).lines == ["ok"] and len(held.records()) == n
+    # One that can't end is not waited for.
+    id = held.create(b.args("sleep", "1000"), TMPFS)
+    os.kill(held.broker(id), signal.SIGSTOP)
+    assert held("delete", "--force", id, timeout=30).rc == 0 and brokers(held) == []
+
+
+def test_what_nobody_would_hold_is_not_checkpointed(held):
+    id = held.create(held.bundle().args("sleep", "1000"), "deny syscall getppid\n")
+    r = held("checkpoint", "--image-path", held.dir / "images", id)
+    assert r.rc == 1 and "held to a policy" in r.err and not (held.dir / "images").exists(), r
+    assert json.loads(held("state", id).out)["status"] == "running"
+    assert held("delete", "--force", id).rc == 0
+
+
 def test_a_failed_create_leaves_no_broker(held):
     b = held.bundle().args("no-such-program")
     r = held.run(b, TMPFS)

@@ -466,7 +466,8 @@ static void a_policy_watches_what_it_speaks_of(void **state)
 	assert_int_equal(policy_calls(p, &c, &e), 0);
 	assert_true(lists(c.watched, "connect") && lists(c.watched, "bind"));
 	assert_true(lists(c.watched, "mknodat") && !lists(c.watched, "socket"));
-	assert_int_equal(c.watched_count, 4);
+	assert_true(lists(c.watched, "io_uring_setup"));
+	assert_int_equal(c.watched_count, 5);
 	assert_true(lists(c.refused, "getppid") && lists(c.refused, "keyctl"));
 	assert_true(lists(c.refused, "mount") && !lists(c.refused, "add_key"));
 }

@@ -522,6 +522,57 @@ static void a_policy_is_never_milder_than_the_profile(void **state)
 	}
 }
 
+/* tcp(7): with MSG_FASTOPEN these connect. */
+static void who_watches_connect_refuses_to_connect_by_sending(void **state)
+{
+	static char *watched[] = { S("connect"), S("setxattrat"), NULL };
+	static char *refused[] = { S("getpid"), NULL };
+	static const struct {
+		int nr;
+		unsigned int arg;
+	} senders[] = { { SCMP_SYS(sendto), 3 },
+			{ SCMP_SYS(sendmsg), 2 },
+			{ SCMP_SYS(sendmmsg), 3 } };
+
+	(void)state;
+	for (unsigned int which = 0; which < 4; which++) {
+		struct oci_seccomp sc = { .default_action = which & 2 ? S("SCMP_ACT_KILL_PROCESS")
+								      : S("SCMP_ACT_ALLOW"),
+					  .watched = { watched, 2 },
+					  .refused = { refused, which & 1 } };
+		const uint32_t base = which & 2 ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ALLOW;
+		AUTO_BUF struct buf out = { 0 };
+		struct err e;
+
+		assert_int_equal(sec_filter(&sc, NULL, &out, NULL, &e), 0);
+		for (size_t i = 0; i < ARRAY_LEN(senders); i++) {
+			struct seccomp_data d = { .nr = senders[i].nr,
+						  .arch = seccomp_arch_native() };
+
+			memset(d.args, 0xff, sizeof(d.args));
+			d.args[senders[i].arg] = ~(uint64_t)MSG_FASTOPEN;
+			assert_int_equal(interpret(&out, &d), base);
+			memset(d.args, 0, sizeof(d.args));
+			d.args[senders[i].arg] = MSG_FASTOPEN | 1ULL << 40;
+			assert_int_equal(interpret(&out, &d),
+					 stricter(base, SECCOMP_RET_ERRNO | EPERM));
+			/* Calls behind them are what they were. */
+			d.nr = SCMP_SYS(connect);
+			assert_int_equal(interpret(&out, &d),
+					 stricter(base, SECCOMP_RET_USER_NOTIF));
+			d.nr = 463;
+			assert_int_equal(interpret(&out, &d),
+					 stricter(base, SECCOMP_RET_USER_NOTIF));
+			d.nr = SCMP_SYS(getpid);
+			assert_int_equal(interpret(&out, &d),
+					 which & 1 ? stricter(base, SECCOMP_RET_ERRNO | EPERM)
+						   : base);
+			d.nr = SCMP_SYS(getuid);
+			assert_int_equal(interpret(&out, &d), base);
+		}
+	}
+}
+
 static void a_filter_that_computes_its_word_is_joined_with_nothing(void **state)
 {
 	static char *watched[] = { S("mount"), NULL };
@@ -572,6 +623,7 @@ int main(void)
 		cmocka_unit_test(damaged_cache_files_are_made_again),
 		cmocka_unit_test(a_cache_that_others_may_write_is_not_used),
 		cmocka_unit_test(a_policy_is_never_milder_than_the_profile),
+		cmocka_unit_test(who_watches_connect_refuses_to_connect_by_sending),
 		cmocka_unit_test(a_filter_that_computes_its_word_is_joined_with_nothing),
 		cmocka_unit_test(key_depends_on_every_field),
 	};

@@ -8,11 +8,14 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 
 /*
  * A policy over a profile, as one program:
  *
  *	another architecture, or x32: kill
+ *	a connection by sending (MSG_FASTOPEN), where connect is watched: as a refused call
  *	a refused call:  the profile's program, with EPERM where it lets pass
  *	a watched call:  the profile's program, with USER_NOTIF where it lets pass
  *	else:            the profile's program
@@ -21,7 +24,19 @@
  * than a notification (seccomp(2)). A copy of a program runs as the original does, since its jumps
  * are relative. So nothing has to be known of how the profile came to be.
  */
-enum { X32_BIT = 0x40000000, FCHMODAT2 = 452 };
+enum { X32_BIT = 0x40000000, BLOCK = 5 /* instructions for a call that connects by sending */ };
+
+/* libseccomp may be older than the kernel. These have one number everywhere. */
+static const struct {
+	const char *name;
+	int nr;
+} newer[] = { { "fchmodat2", 452 }, { "setxattrat", 463 }, { "open_tree_attr", 467 } };
+
+/* tcp(7): a connect(2) that is none. The flags stand in a register. */
+static const struct {
+	int nr;
+	unsigned int arg;
+} senders[] = { { SYS_sendto, 3 }, { SYS_sendmsg, 2 }, { SYS_sendmmsg, 3 } };
 
 static void emit(struct buf *b, unsigned int code, uint32_t k, unsigned int jt, unsigned int jf)
 {
@@ -30,12 +45,12 @@ static void emit(struct buf *b, unsigned int code, uint32_t k, unsigned int jt, 
 	(void)buf_add(b, &f, sizeof(f));
 }
 
-/* libseccomp may be older than the kernel. That call has one number everywhere. */
 static int number_of(const char *name)
 {
-	const int nr = seccomp_syscall_resolve_name(name);
-
-	return nr == __NR_SCMP_ERROR && str_eq(name, "fchmodat2") ? FCHMODAT2 : nr;
+	for (size_t i = 0; i < ARRAY_LEN(newer); i++)
+		if (str_eq(name, newer[i].name))
+			return newer[i].nr;
+	return seccomp_syscall_resolve_name(name);
 }
 
 static size_t count_known(const struct oci_strings *names)
@@ -60,6 +75,32 @@ static void emit_names(const struct oci_strings *names, size_t after, size_t beh
 		left--;
 		emit(b, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1);
 		emit(b, BPF_JMP | BPF_JA, (uint32_t)((left + after) * 2 + behind), 0, 0);
+	}
+}
+
+static bool lists(const struct oci_strings *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (str_eq(names->list[i], name))
+			return true;
+	return false;
+}
+
+/* Its flags are the low half of the argument, as for the kernel. @behind: as for emit_names */
+static void emit_senders(size_t behind, struct buf *b)
+{
+	const uint32_t low = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? sizeof(uint32_t) : 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(senders); i++) {
+		const size_t at = offsetof(struct seccomp_data, args) +
+				  senders[i].arg * sizeof(uint64_t) + low;
+
+		emit(b, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)senders[i].nr, 0, BLOCK - 1);
+		emit(b, BPF_LD | BPF_W | BPF_ABS, (uint32_t)at, 0, 0);
+		emit(b, BPF_JMP | BPF_JSET | BPF_K, MSG_FASTOPEN, 0, 1);
+		emit(b, BPF_JMP | BPF_JA,
+		     (uint32_t)((ARRAY_LEN(senders) - 1 - i) * BLOCK + 1 + behind), 0, 0);
+		emit(b, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
 	}
 }
 
@@ -90,6 +131,7 @@ int sec_watch(const struct oci_seccomp *sc, struct buf *filter, struct err *e)
 {
 	const size_t refused = count_known(&sc->refused), watched = count_known(&sc->watched);
 	const size_t n = filter->len / sizeof(struct sock_filter);
+	const bool sends = lists(&sc->watched, "connect"), refuses = refused || sends;
 	AUTO_BUF struct buf out = { 0 };
 	int r;
 
@@ -101,10 +143,12 @@ int sec_watch(const struct oci_seccomp *sc, struct buf *filter, struct err *e)
 	emit(&out, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
 	emit(&out, BPF_JMP | BPF_JSET | BPF_K, X32_BIT, 0, 1);
 	emit(&out, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+	if (sends)
+		emit_senders((refused + watched) * 2 + n, &out);
 	emit_names(&sc->refused, watched, n, &out);
-	emit_names(&sc->watched, 0, refused ? n * 2 : n, &out);
+	emit_names(&sc->watched, 0, refuses ? n * 2 : n, &out);
 	r = append(filter, 0, &out, e);
-	if (r == 0 && refused)
+	if (r == 0 && refuses)
 		r = append(filter, SECCOMP_RET_ERRNO | EPERM, &out, e);
 	if (r == 0 && watched)
 		r = append(filter, SECCOMP_RET_USER_NOTIF, &out, e);
