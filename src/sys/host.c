@@ -19,7 +19,6 @@ enum {
 	MAX_KERNEL_MOUNTS = 256,
 	MAX_CGROUP_BYTES = 64 << 10,
 	MAX_MOUNTINFO_BYTES = 16 << 20,
-	CAP_LAST_OF_HEADER = CAP_LAST_CAP,
 };
 
 /* One line of mountinfo that is a cgroup mount; strings borrowed from the text. */
@@ -303,28 +302,23 @@ static int gather_caps(struct host_facts *f, struct err *e)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
-	char text[16];
+	uint32_t cap = 0;
 
-	f->cap_last = CAP_LAST_OF_HEADER;
-	if (sys_read_at(AT_FDCWD, "/proc/sys/kernel/cap_last_cap", text, sizeof(text)) > 0) {
-		uint32_t last;
-
-		text[strcspn(text, "\n")] = '\0';
-		if (parse_u32(text, &last) == 0 && last < 64)
-			f->cap_last = last;
-	}
 	if (syscall(SYS_capget, &head, data) < 0)
 		return err_sys(e, errno, "read our capabilities");
 	f->caps_effective = data[0].effective | (uint64_t)data[1].effective << 32;
-	for (uint32_t cap = 0; cap <= f->cap_last; cap++) {
+	for (; cap < 64; cap++) {
 		int has = prctl(PR_CAPBSET_READ, (unsigned long)cap, 0UL, 0UL, 0UL);
 
-		/* EINVAL: a kernel that knows fewer. */
-		if (has < 0 && errno != EINVAL)
+		/* EINVAL: behind the last one that the kernel knows. */
+		if (has < 0 && errno == EINVAL && cap > 0)
+			break;
+		if (has < 0)
 			return err_sys(e, errno, "read our bounding set");
 		if (has == 1)
 			f->caps_bounding |= UINT64_C(1) << cap;
 	}
+	f->cap_last = cap - 1;
 	f->admin = (f->caps_effective >> CAP_SYS_ADMIN & 1) != 0;
 	return 0;
 }
