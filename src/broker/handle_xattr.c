@@ -25,16 +25,18 @@ struct attribute {
 
 static char file_name[PATH_MAX];
 
-static struct attribute attribute_of(const struct call *c)
+static void read_attribute(const struct call *c, struct attribute *ret)
 {
-	const char *name = c->arg[1].bytes;
+	const char *name = c->arg[1].bytes, *value = c->arg[2].bytes;
+	const size_t len = c->arg[2].len;
 
-	return (struct attribute){ .name = name,
-				   .value = c->arg[2].bytes,
-				   .len = c->arg[2].len,
+	*ret = (struct attribute){ .name = name,
+				   .value = value,
+				   .len = len,
 				   .flags = (int)c->arg[4].value,
-				   .way = name ? decide_xattr(name, c->arg[2].bytes, c->arg[2].len)
-					       : XATTR_NEVER };
+				   .way = XATTR_NEVER };
+	if (name)
+		ret->way = decide_xattr(name, value, len);
 }
 
 static int set_lent(const struct keeper *k, int fd, const void *bytes UNUSED, size_t len UNUSED,
@@ -78,7 +80,7 @@ static int perform(struct helper *h, struct call *c, int file, struct keeper *k,
 
 static void act_xattr(struct helper *h, struct call *c, struct outcome *o)
 {
-	const struct attribute a = attribute_of(c);
+	struct attribute a;
 	const bool by_fd = c->kind->shape[0] == ARG_FD;
 	const int follow = str_eq(c->kind->name, "lsetxattr") ? O_NOFOLLOW : 0;
 	AUTO_TARGET struct target t = TARGET_INIT;
@@ -86,6 +88,7 @@ static void act_xattr(struct helper *h, struct call *c, struct outcome *o)
 	struct keeper k = { .h = h, .c = c, .t = &t, .serve = set_lent, .order = &a };
 	int r = target_open(&t, h, c, NEED_USER | NEED_MNT);
 
+	read_attribute(c, &a);
 	if (r == 0 && by_fd) {
 		file = target_fd(&t, h, c, (int)c->arg[0].value);
 		r = file < 0 ? file : fcntl(file, F_GETFL) & O_PATH ? -EBADF : 0;
@@ -107,12 +110,11 @@ static void act_xattr(struct helper *h, struct call *c, struct outcome *o)
 
 static int check(const struct helper *h, const struct call *c)
 {
-	const struct attribute a = attribute_of(c);
+	struct attribute a;
 
+	read_attribute(c, &a);
 	if (!a.name)
 		return -EFAULT;
-	if (h->confined && a.way == XATTR_LENT)
-		return -EPERM;
 	if (!*a.name || strlen(a.name) > XATTR_NAME_MAX)
 		return -ERANGE;
 	/* A private broker has nothing to lend. */
