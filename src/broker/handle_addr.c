@@ -139,7 +139,7 @@ static void act_connect(struct helper *h, struct call *c, struct outcome *o)
 	int r = ask_inet(h, c, o);
 
 	if (r == 0)
-		r = connect_patiently(h, c, &job.as_asked, job.len);
+		r = call_alive(h, c) ? connect_patiently(h, c, &job.as_asked, job.len) : -ESRCH;
 	o->error = -r;
 }
 

@@ -254,16 +254,21 @@ static bool is_writable(const char *maps, uint64_t from, uint64_t len)
 }
 
 /*
- * Files of this very process, whatever its number means later. That of its memory would write to what
+ * Files of this very process, whatever its number means later, and of the memory that it has while it waits:
+ * another of its threads may execute a program that is none of its own. That of its memory would write to what
  * the thread itself may only read, so it is asked before.
  */
-static int write_guest(const struct target *t, uint64_t to, const void *bytes, size_t len)
+static int write_guest(const struct helper *h, const struct call *c, const struct target *t,
+		       const void *bytes, size_t len)
 {
+	const uint64_t to = c->arg[0].value;
 	AUTO_FD int mem = openat(t->proc, "mem", O_WRONLY | O_CLOEXEC);
 	AUTO_FD int maps = openat(t->proc, "maps", O_RDONLY | O_CLOEXEC);
 	AUTO_BUF struct buf text = { 0 };
 	int r;
 
+	if (!call_alive(h, c))
+		return -ESRCH;
 	if (mem < 0 || maps < 0)
 		return -EPERM;
 	r = buf_read_fd(&text, maps, MAPS_MAX);
@@ -291,7 +296,7 @@ static void act_sysinfo(struct helper *h, struct call *c, struct outcome *o)
 	if (r == 0)
 		view_sysinfo(&f, &s);
 	if (r == 0)
-		r = call_alive(h, c) ? write_guest(&t, c->arg[0].value, &s, sizeof(s)) : -ESRCH;
+		r = write_guest(h, c, &t, &s, sizeof(s));
 	/* What can't be shown is as if it had not been asked for. */
 	o->continued = r < 0 && r != -EFAULT && r != -ESRCH;
 	o->error = o->continued ? 0 : -r;

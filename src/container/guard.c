@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 enum {
@@ -23,20 +24,39 @@ enum {
 	FDS = 3,
 };
 
+/* A namespace that is joined may be the one that the broker lives in, where its number is known. */
+static bool is_ours(const struct oci_namespace *n, const char *name)
+{
+	char own[32];
+	struct stat it, its;
+
+	(void)snprintf(own, sizeof(own), "/proc/self/ns/%s", name);
+	return n->path && *n->path && stat(n->path, &it) == 0 && stat(own, &its) == 0 &&
+	       it.st_dev == its.st_dev && it.st_ino == its.st_ino;
+}
+
 int guard_check(const struct oci_spec *s, struct err *e)
 {
 	static const enum oci_ns_type needed[] = { OCI_NS_USER, OCI_NS_PID };
 	static const char *const names[] = { "user", "pid" };
 	const struct oci_linux *l = s->linux_;
 
-	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
-		if (!oci_namespace(s, needed[i]))
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+		const struct oci_namespace *n = oci_namespace(s, needed[i]);
+
+		if (n && is_ours(n, names[i]))
+			return err_set(e, EINVAL,
+				       "--policy: the %s namespace \"%.200s\" is cay's own, where "
+				       "the container could name its broker",
+				       names[i], n->path);
+		if (!n)
 			return err_set(
 				e, EINVAL,
 				"--policy: linux.namespaces names no %s namespace, without which "
 				"a container can't be held to a policy (cay spec --rootless "
 				"has one)",
 				names[i]);
+	}
 	if (l->seccomp && l->seccomp->listener_path && *l->seccomp->listener_path)
 		return err_set(e, EINVAL,
 			       "--policy: the calls go to linux.seccomp.listenerPath \"%.200s\" "

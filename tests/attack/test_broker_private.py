@@ -137,6 +137,41 @@ def test_other_roads_do_not_pass_by_the_policy(cay, user):
     assert dict(ln.split() for ln in r.lines) == free
 
 
+def test_an_answer_does_not_reach_the_memory_of_a_program_that_came_after(cay, user):
+    """Its number is the old one's. A file of its memory that is opened between the look and the write would be the new one's."""
+    need("strace", "nm")
+    b = rootless_bundle(cay).args("/bin/afterlife")
+    program = b.rootfs / "bin/afterlife"
+    subprocess.run(["cc", "-static", "-no-pie", "-pthread", "-O1", "-o", str(program), str(pathlib.Path(__file__).with_name("afterlife.c"))],
+                   check=True, timeout=120)
+    (cay.shm / "policy").write_text("allow view sysinfo\n")
+    for weak in (True, False):
+        user.write(b.args("sh", "-c", "exec /bin/afterlife >/tmp/out"))
+        (b.rootfs / "tmp/out").unlink(missing_ok=True)
+        id = cay.id()
+        quietly(user, "create", *([] if weak else ["--policy", cay.shm / "policy"]), "-b", b.path, id)
+        pid = user.pid(id)
+        if weak:
+            quietly(user, "start", id)
+            wait_for(lambda: b"look" in harness.read(f"/proc/{pid}/cmdline"), "the new program")
+            symbols = dict(reversed(ln.rsplit(" ", 2)[::2]) for ln in run(["nm", program]).lines)
+            with open(f"/proc/{pid}/mem", "r+b", buffering=0) as mem:
+                mem.seek(int(symbols["answer"], 16))
+                mem.write(b"x")
+        else:
+            broker = harness.json.loads((user.root / id / "state.json").read_text())["broker"]
+            log = cay.dir / "strace"
+            tracer = subprocess.Popen(["strace", "-f", "-P", "mem", "-o", str(log), "-e", "inject=openat:delay_enter=800000", "-p", str(broker)],
+                                      stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            wait_for(lambda: "TracerPid:\t0" not in pathlib.Path(f"/proc/{broker}/status").read_text(), "strace")
+            quietly(user, "start", id)
+        wait_for(lambda: harness.read(b.rootfs / "tmp/out"), "what became of it")
+        assert (b.rootfs / "tmp/out").read_text() == ("written\n" if weak else "nothing\n")
+        user.delete(id)
+    tracer.wait(60)
+    assert "DELAYED" in log.read_text(), "a moment that is not stretched shows nothing"
+
+
 def test_other_architectures_do_not_pass_by_the_policy(cay, user):
     """int 0x80 has numbers of its own; 21 is mount(2) there. Without a policy the call reaches the kernel."""
     source = cay.dir / "old.c"

@@ -144,6 +144,9 @@ def test_a_container_that_can_not_be_held_is_refused(held):
             b.linux.pop("gidMappings")
         r = held.run(b, TMPFS)
         assert r.rc == 1 and f"no {kind} namespace" in r.err, r
+    b = held.bundle("joined").namespace("pid", "/proc/self/ns/pid").args("true")
+    r = held.run(b, TMPFS)
+    assert r.rc == 1 and "cay's own" in r.err, r
     b = held.bundle("listener").args("true")
     b.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/agent.sock"}
     r = held.run(b, TMPFS)
