@@ -125,7 +125,8 @@ static struct mount_attr change(unsigned long flags)
 int mount_make_bind(int source, const struct wanted *w)
 {
 	const unsigned int all = w->flags & MS_REC ? AT_RECURSIVE : 0;
-	const struct mount_attr attr = change(w->flags | w->terms.flags);
+	/* What else is asked for the kernel ignores, too. */
+	const struct mount_attr attr = change((w->flags & DECIDE_SAFETY) | w->terms.flags);
 	int fd = sys_open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | all), r;
 
 	if (fd < 0 || !(attr.attr_set | attr.attr_clr))

@@ -113,7 +113,7 @@ def test_a_link_is_followed_inside_the_root_and_its_end_decides(cay, user):
 
 
 def test_bind_and_proc_are_lent_with_the_flags_of_their_line(cay, user):
-    policy = "default deny\nallow mount bind from /srv/data on /mnt/** ro noexec\nallow mount proc on /mnt/**\n"
+    policy = "default deny\nallow mount bind from /srv/data on /mnt/** ro noexec nosymfollow\nallow mount proc on /mnt/** nosymfollow\n"
 
     def prepare(b):
         (b.rootfs / "srv/data").mkdir(parents=True)
@@ -122,14 +122,16 @@ def test_bind_and_proc_are_lent_with_the_flags_of_their_line(cay, user):
         b.linux["maskedPaths"] = b.linux["readonlyPaths"] = []
     with Agent(cay, {"a": policy}) as agent:
         a = container(cay, user, agent, "a", prepare=prepare)
-        r = user.sh(a, "ask mount /srv/data /mnt/x '' 0x1000 ''; cat /mnt/x/file; touch /mnt/x/new; "
+        r = user.sh(a, "ask mount /srv/data /mnt/x '' 0x1400 ''; cat /mnt/x/file; touch /mnt/x/new; "
                        "ask mount /bin /mnt/p '' 0x1000 ''; ask mount none /mnt/p proc 0 ''; "
                        "ls -d /mnt/p/1 /mnt/p/self/fd; cat /mnt/p/1/comm; ls -d /mnt/p/[0-9]* | wc -l")
         assert r.lines[:6] == ["ok", "data", "EPERM", "ok", "/mnt/p/1", "/mnt/p/self/fd"], r
         # Its own processes, and none of the host's.
         assert r.lines[6] == "sleep" and int(r.lines[7]) < 8
         assert "Read-only" in r.err
-        assert {"ro", "noexec"} <= mount_at(user.sh(a, "cat /proc/1/mountinfo").out, "/mnt/x")["options"]
+        text = user.sh(a, "cat /proc/1/mountinfo").out
+        assert {"ro", "noexec", "nosymfollow"} <= mount_at(text, "/mnt/x")["options"]
+        assert "nosymfollow" in mount_at(text, "/mnt/p")["options"]
         user.delete(a)
 
 
