@@ -155,7 +155,7 @@ void connection_expire(struct agent *a, uint64_t now_ns);
 /* What a container process state says, as far as we want to know. */
 struct notice {
 	char id[AGENT_NAME_MAX * 2 + 1], policy[AGENT_NAME_MAX + 1];
-	pid_t pid;
+	pid_t pid; /* 0: not told, as by crun 1.8 of a process that joins */
 	size_t fds, listener; /* how many fds it names, which of them is the listener */
 };
 

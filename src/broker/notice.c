@@ -95,7 +95,7 @@ int notice_parse(const char *text, size_t len, struct notice *ret, struct err *e
 	if (r < 0)
 		return r;
 	pid = json_get(doc, "pid");
-	if (json_type(pid) != JSON_INT || json_int(pid) <= 0 || json_int(pid) > INT32_MAX)
+	if (json_type(pid) != JSON_INT || json_int(pid) < 0 || json_int(pid) > INT32_MAX)
 		return err_set(e, EINVAL, "pid: must be a process id");
 	n.pid = (pid_t)json_int(pid);
 	if (!n.policy[0])

@@ -313,7 +313,7 @@ static void find_home(const struct agent *a, struct container *c)
 	}
 	for (const struct container *o = a->containers; o && c->id[0]; o = o->next)
 		if (o->owner == c->owner && strcmp(o->id, c->id) == 0 && o->home.known &&
-		    kill(o->pid, 0) == 0) {
+		    kill(o->home.pid, 0) == 0) {
 			c->home = o->home;
 			return;
 		}

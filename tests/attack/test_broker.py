@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks on whoever answers system calls for a container. CAY_AGENT_FULL=1: 100,000 tries of each."""
-import atexit
 import contextlib
 import ctypes
 import os
@@ -16,9 +15,9 @@ import time
 import pytest
 
 import harness
-from agent import Agent, User, ask, ext4, rootless_bundle
+from agent import Agent, ask, ext4, rootless_bundle
 from engine import EMULATED
-from harness import TIMEOUT, TMP, need, run, wait_for
+from harness import TIMEOUT, compiled, need, run, wait_for
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
 FULL = os.environ.get("CAY_AGENT_FULL") == "1"
@@ -31,24 +30,8 @@ def tries(short, full=100000):
     return str(full if FULL else max(100, short // 10) if EMULATED else short)
 
 
-_racer = None
-
-
 def racer():
-    global _racer
-    if "CAY_PROBE" in os.environ:
-        return pathlib.Path(os.environ["CAY_PROBE"]).with_name("racer")
-    if _racer is None:
-        _racer = TMP / f"cay-racer-{os.getpid()}"
-        subprocess.run(["cc", "-static", "-O1", "-pthread", "-o", str(_racer), str(HERE / "racer.c")], check=True, timeout=120)
-        atexit.register(_racer.unlink, missing_ok=True)
-    return _racer
-
-
-@pytest.fixture
-def user(cay):
-    need("setpriv")
-    return User(cay)
+    return compiled(HERE / "racer.c")
 
 
 def racing(cay, user, agent, calls, name="bundle"):

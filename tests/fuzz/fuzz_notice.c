@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (r < 0 && (e.code >= 0 || !memchr(e.msg, '\0', sizeof(e.msg))))
 		abort();
-	if (r > 0 && (n.pid <= 0 || n.listener >= n.fds || !memchr(n.id, '\0', sizeof(n.id)) ||
+	if (r > 0 && (n.pid < 0 || n.listener >= n.fds || !memchr(n.id, '\0', sizeof(n.id)) ||
 		      !memchr(n.policy, '\0', sizeof(n.policy))))
 		abort();
 	return 0;

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """An agent of our own, and containers of an ordinary user that ask it."""
-import atexit
 import contextlib
 import json
 import os
@@ -10,7 +9,7 @@ import signal
 import socket
 import subprocess
 
-from harness import CAY, HERE, TIMEOUT, TMP, need, run, wait_for
+from harness import CAY, HERE, TIMEOUT, compiled, need, run, wait_for
 
 # An ordinary user; nobody has to know his name, and he maps himself alone.
 UID = 54321
@@ -18,20 +17,10 @@ CALLS = ["socket", "connect", "bind", "mount", "umount2", "mknod", "mknodat", "s
          "sched_setattr", "sched_setparam", "bpf", "setxattr", "lsetxattr", "fsetxattr", "fsopen", "open_tree", "move_mount", "mount_setattr"]
 BASE = "allow socket unix stream\nallow socket unix dgram\n"
 
-_probe = None
-
 
 def broker_probe():
-    """The program that asks, compiled once a session."""
-    global _probe
-    if "CAY_PROBE" in os.environ:
-        return pathlib.Path(os.environ["CAY_PROBE"]).with_name("broker_probe")
-    if _probe is None:
-        _probe = TMP / f"cay-broker-probe-{os.getpid()}"
-        subprocess.run(["cc", "-static", "-O1", "-pthread", "-o", str(_probe), str(HERE / "broker_probe.c")],
-                       check=True, timeout=120)
-        atexit.register(_probe.unlink, missing_ok=True)
-    return _probe
+    """The program that asks."""
+    return compiled(HERE / "broker_probe.c")
 
 
 class Agent:
@@ -145,10 +134,14 @@ class User:
 
     def __init__(self, cay, uid=UID):
         self.cay, self.uid = cay, uid
-        self.program = cay.for_others()
+        self.program = pathlib.Path(cay.for_others())
         self.root = cay.shm / f"state-{uid}"
         self.root.mkdir(mode=0o700)
         os.chown(self.root, uid, uid)
+
+    def lay_broker(self):
+        """Beside the program: what --policy starts."""
+        shutil.copy(pathlib.Path(CAY).resolve().with_name("cay-broker"), self.program.parent)
 
     def argv(self, *args):
         return ["setpriv", f"--reuid={self.uid}", f"--regid={self.uid}", "--clear-groups", "--", str(self.program),

@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
+import agent
 import harness
 
-SHARED = ["pytest_sessionfinish", "pytest_runtest_makereport", "_runtime_is_there", "cay", "bundle", "loop"]
+SHARED = ["pytest_sessionfinish", "pytest_runtest_makereport", "_runtime_is_there", "cay", "bundle", "loop", "user"]
 _number = itertools.count()
 
 
@@ -58,6 +59,13 @@ def cay(request):
 @pytest.fixture
 def bundle(cay):
     return cay.bundle()
+
+
+@pytest.fixture
+def user(cay):
+    """An ordinary user with the runtime; a file may have another one."""
+    harness.need("setpriv")
+    return agent.User(cay)
 
 
 @pytest.fixture

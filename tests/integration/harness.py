@@ -124,30 +124,33 @@ def applets():
     return _applets
 
 
-_probe = None
+_compiled = {}
+
+
+def compiled(source):
+    """A static program of the tests, compiled once a session."""
+    if "CAY_PROBE" in os.environ:
+        return pathlib.Path(os.environ["CAY_PROBE"]).with_name(source.stem)
+    if source not in _compiled:
+        out = TMP / f"cay-{source.stem}-{os.getpid()}"
+        subprocess.run(["cc", "-static", "-O1", "-pthread", "-o", str(out), str(source)], check=True, timeout=120)
+        _compiled[source] = out
+    return _compiled[source]
 
 
 def probe_binary():
-    """The static helper program, compiled once a session."""
-    global _probe
-    if _probe is None and "CAY_PROBE" in os.environ:
-        return pathlib.Path(os.environ["CAY_PROBE"])
-    if _probe is None:
-        out = TMP / f"cay-probe-{os.getpid()}"
-        subprocess.run(["cc", "-static", "-O1", "-o", str(out), str(HERE / "probe.c")], check=True,
-                       timeout=120)
-        _probe = out
-    return _probe
+    return compiled(HERE / "probe.c")
 
 
 def remove_probe():
     """What the next test needs is made anew then."""
-    global _probe, _template
-    if _probe:
-        _probe.unlink(missing_ok=True)
+    global _template
+    for path in _compiled.values():
+        path.unlink(missing_ok=True)
+    _compiled.clear()
     if _template:
         shutil.rmtree(_template, ignore_errors=True)
-    _probe = _template = None
+    _template = None
 
 
 _template = None

@@ -23,12 +23,6 @@ FULL = os.environ.get("CAY_AGENT_FULL") == "1"
 TMPFS = "default deny\n" + BASE + "allow mount tmpfs on /mnt/** size<=1M\n"
 
 
-@pytest.fixture
-def user(cay):
-    need("setpriv")
-    return User(cay)
-
-
 def container(cay, user, agent, policy, name="bundle", calls=None, prepare=None):
     b = ask(rootless_bundle(cay, name, user.uid), agent.sock, policy, calls)
     (b.rootfs / "mnt/x").mkdir()
@@ -341,7 +335,7 @@ def test_a_policy_of_ones_own_comes_before_everybodys_and_is_no_others(cay, user
         for name in ("q", "nothing", "../p", f"uid-{other}/q", "", ".", "p.policy"):
             r = user.run(ask(x, agent.sock, name).args("ask", "mount", "t", "/mnt", "tmpfs", "0", ""))
             assert "ENOSYS" in r.out, (name, r)
-        assert agent.log.read_text().count("brought no container") == 7
+        wait_for(lambda: agent.log.read_text().count("brought no container") == 7, "what the agent says of each")
         assert [c["policy"] for c in agent.status()["containers"]] == ["p"]
         run(["setpriv", f"--reuid={other}", f"--regid={other}", "--clear-groups", str(user.program), "--root",
              str(cay.shm / f"state-{other}"), "delete", "--force", b])
@@ -374,6 +368,16 @@ def test_other_runtimes_speak_the_same_protocol(cay, program):
         r = run([*(CRUN if program == "crun" else []), *cay.other(program).argv("run", "-b", b.path, cay.id())], input="")
         assert r.out.split() == ["ok", "EPERM", "1"], r
         assert agent.record(call="mount", verdict="allow")["container"]
+        # A program that joins later brings a listener of its own, and what one mounted is the other's, too.
+        id, log = cay.id(), cay.dir / "joined"
+        other = [*(CRUN if program == "crun" else []), *cay.other(program).argv()]
+        b.args("sleep", "1000").write()
+        subprocess.run([*other, "run", "-d", "-b", str(b.path), id], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=60)
+        for args in (("mount", "t", "/mnt/x", "tmpfs", "0", ""), ("mount", "t", "/tmp", "tmpfs", "0", ""), ("umount", "/mnt/x", "0")):
+            with open(log, "ab") as f:
+                subprocess.run([*other, "exec", id, "ask", *args], stdin=subprocess.DEVNULL, stdout=f, check=True, timeout=60)
+        assert log.read_text().split() == ["ok", "EPERM", "ok"]
+        subprocess.run([*other, "delete", "--force", id], check=True, timeout=60)
 
 
 # ---- reload, metrics, the end ----------------------------------------------------------------------

@@ -8,17 +8,11 @@ import time
 import pytest
 
 import harness
-from agent import BASE, Agent, User, ask, rootless_bundle
-from harness import need, wait_for
+from agent import BASE, Agent, ask, rootless_bundle
+from harness import wait_for
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
 POLICY = "default deny\n" + BASE + "allow socket inet stream\nlog socket **\n"
-
-
-@pytest.fixture
-def user(cay):
-    need("setpriv")
-    return User(cay)
 
 
 def metric(agent, name):

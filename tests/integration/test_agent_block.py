@@ -8,17 +8,11 @@ import subprocess
 import pytest
 
 import harness
-from agent import BASE, Agent, User, ask, broker_probe, ext4, rootless_bundle
+from agent import BASE, Agent, ask, broker_probe, ext4, rootless_bundle
 from harness import in_user_namespace, mount_at, need, read, wait_for
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 0x20, 0x1000
-
-
-@pytest.fixture
-def user(cay):
-    need("setpriv")
-    return User(cay)
 
 
 def tree(cay):

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 
@@ -11,7 +10,7 @@ import pytest
 
 import harness
 from agent import UID, User, rootless_bundle
-from harness import CAY, in_user_namespace, mount_at, need, run, wait_for
+from harness import in_user_namespace, mount_at, need, run, wait_for
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
 # What a shell and the program that asks need.
@@ -30,7 +29,7 @@ class Held:
         self.cay, self.owner = cay, owner
         self.user = User(cay, UID) if owner == "user" else None
         if self.user:
-            shutil.copy(pathlib.Path(CAY).resolve().with_name("cay-broker"), cay.dir)
+            self.user.lay_broker()
         self.root = self.user.root if self.user else cay.root
         self.dir = cay.shm / f"policies-{owner}"
         self.dir.mkdir(mode=0o777)

@@ -48,7 +48,7 @@ for f in cay cay-init cay-systemd cay-broker src/cay-init; do
 done
 [ -n "$filter" ] || find "$build/tests" -maxdepth 1 -type f -name 'test_*' -perm -u+x -exec cp -t "$share/build/tests" {} +
 find "$share/build" -type f -exec strip --strip-debug {} +
-for f in integration/probe integration/broker_probe attack/racer; do
+for f in integration/probe integration/broker_probe attack/racer attack/roads; do
 	cc -static -O1 -pthread -o "$share/build/${f##*/}" "$top/tests/$f.c"
 done
 (cd "$top" && tar -c --exclude=__pycache__ --exclude=tests/torture --exclude=tests/bench --exclude=tests/fuzz tests) | tar -x -C "$share"
