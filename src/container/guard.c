@@ -88,6 +88,8 @@ int guard_amend(struct oci_spec *s, const struct ctr *c, struct err *e)
 		sc->default_action = allow;
 		s->linux_->seccomp = sc;
 	}
+	/* Others are killed, and would be there once more in each copy that the filter is made of. */
+	sc->architectures = (struct oci_strings){ 0 };
 	sc->watched = strings(c->watched);
 	sc->refused = strings(c->refused);
 	if (sc->watched.count == 0)

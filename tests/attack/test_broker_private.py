@@ -128,8 +128,7 @@ def test_other_roads_do_not_pass_by_the_policy(cay, user):
     free = dict(ln.split() for ln in user.out(b).splitlines())
     assert [free[k] for k in ("sendto", "sendmsg", "sendmmsg")] == ["ok"] * 3, "an attack that never wins shows nothing"
     r = held(cay, user, b, "default deny\nallow connect tcp 127.0.0.1:1\nallow xattr user.good\nallow mount tmpfs on /mnt/good\n")
-    assert dict(ln.split() for ln in r.lines) == {"ring": "ENOSYS", "sendto": "EPERM", "sendmsg": "EPERM", "sendmmsg": "EPERM",
-                                                 "setxattrat": "ENOSYS", "open_tree_attr": "ENOSYS"}, r
+    assert dict(ln.split() for ln in r.lines) == dict.fromkeys(free, "ENOSYS"), r
     # What the policy says nothing of stays as it is.
     r = held(cay, user, b, "deny mknod **\n")
     assert dict(ln.split() for ln in r.lines) == free

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -129,6 +130,8 @@ def test_what_needs_a_daemon_is_refused_before_anything_is_made(held):
     for line, why in lines.items():
         r = held.run(b, f"default deny\n{line}\n")
         assert r.rc == 1 and "policy:2" in r.err and why in r.err, (line, r)
+    r = held.run(b, "#" * 100 * 20000 + "\n")
+    assert r.rc == 1 and "over 1048576 bytes" in r.err, r
     r = held.run(b, "log mount **\n", log=False)
     assert r.rc == 1 and "--policy-log" in r.err, r
     assert not held.root.exists() or os.listdir(held.root) in ([], [".cache"])
@@ -179,6 +182,18 @@ def test_the_bundles_own_filter_is_never_loosened(held):
                           "syscalls": [{"names": strace, "action": "SCMP_ACT_ALLOW"}]}
     r = held.run(b, TMPFS)
     assert r.lines == ["EOPNOTSUPP", "EOPNOTSUPP", "done"], r
+
+
+def test_a_policy_stands_over_a_large_profile(held):
+    """Each part of the filter is a copy of the profile; programs of other architectures, for which most of it is, are killed."""
+    calls = re.findall(r"^#define __NR_(\w+)", pathlib.Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h").read_text(), re.M)
+    assert len(calls) > 300
+    b = held.bundle().sh("ask mount t /mnt/x tmpfs 0 ''; ask mount t /tmp tmpfs 0 ''; ask syscall 110")
+    b.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+                          "syscalls": [{"names": [c], "action": "SCMP_ACT_ALLOW", "args": [{"index": 5, "value": 1 << 62, "op": "SCMP_CMP_NE"}]}
+                                       for c in calls[::2]] + [{"names": calls[1::2], "action": "SCMP_ACT_ALLOW"}]}
+    r = held.run(b, TMPFS + "deny syscall getppid\n")
+    assert r.lines == ["ok", "EPERM", "EPERM"], r
 
 
 def test_calls_that_are_denied_by_name_are_refused_by_the_kernel(held):

@@ -89,3 +89,9 @@ def test_an_ordinary_user_is_filtered_too(cay, bundle):
         bundle.process["user"] = {"uid": 1000, "gid": 1000}
         bundle.linux["seccomp"] = docker_like()
         assert cay.out(bundle.args("probe", "mkdir", "/tmp/x")) == "EPERM\n"
+
+
+def test_a_filter_that_allows_nothing_leaves_nobody_behind(cay, bundle):
+    """Not even an end: exit_group(2) fails, and libc would ask for ever."""
+    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"]}
+    assert cay.run(bundle.args("true"), timeout=30).rc == 128 + signal.SIGILL

@@ -15,7 +15,7 @@
  * A policy over a profile, as one program:
  *
  *	another architecture, or x32: kill
- *	a connection by sending (MSG_FASTOPEN), where connect is watched: as a refused call
+ *	a connection by sending (MSG_FASTOPEN), where connect is watched: as a watched call
  *	a refused call:  the profile's program, with EPERM where it lets pass
  *	a watched call:  the profile's program, with USER_NOTIF where it lets pass
  *	else:            the profile's program
@@ -131,7 +131,7 @@ int sec_watch(const struct oci_seccomp *sc, struct buf *filter, struct err *e)
 {
 	const size_t refused = count_known(&sc->refused), watched = count_known(&sc->watched);
 	const size_t n = filter->len / sizeof(struct sock_filter);
-	const bool sends = lists(&sc->watched, "connect"), refuses = refused || sends;
+	const size_t to_watched = refused ? n * 2 : n;
 	AUTO_BUF struct buf out = { 0 };
 	int r;
 
@@ -143,12 +143,12 @@ int sec_watch(const struct oci_seccomp *sc, struct buf *filter, struct err *e)
 	emit(&out, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
 	emit(&out, BPF_JMP | BPF_JSET | BPF_K, X32_BIT, 0, 1);
 	emit(&out, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
-	if (sends)
-		emit_senders((refused + watched) * 2 + n, &out);
+	if (lists(&sc->watched, "connect"))
+		emit_senders((refused + watched) * 2 + to_watched, &out);
 	emit_names(&sc->refused, watched, n, &out);
-	emit_names(&sc->watched, 0, refuses ? n * 2 : n, &out);
+	emit_names(&sc->watched, 0, to_watched, &out);
 	r = append(filter, 0, &out, e);
-	if (r == 0 && refuses)
+	if (r == 0 && refused)
 		r = append(filter, SECCOMP_RET_ERRNO | EPERM, &out, e);
 	if (r == 0 && watched)
 		r = append(filter, SECCOMP_RET_USER_NOTIF, &out, e);
