@@ -112,7 +112,7 @@ int agent_open_kernel(struct agent *a, struct err *e)
 	a->proc = open_procfs();
 	if (a->proc < 0)
 		return err_sys(e, a->proc, "/proc");
-	a->pages = mmap(NULL, (size_t)AGENT_CONTAINERS * 4096, PROT_READ | PROT_WRITE,
+	a->pages = mmap(NULL, (size_t)AGENT_CONTAINERS * AGENT_PAGE, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (a->pages == MAP_FAILED) {
 		a->pages = NULL;

@@ -18,6 +18,7 @@ enum {
 	AGENT_HELPERS = 256,
 	AGENT_HELPERS_USER = 64, /* of the containers of one user other than root; see pool.c */
 	AGENT_NAME_MAX = 64,
+	AGENT_PAGE = 4096,	    /* of a container, see struct shared */
 	AGENT_STATE_MAX = 64 << 10, /* bytes of container process state */
 };
 
@@ -120,6 +121,11 @@ int agent_open_kernel(struct agent *a, struct err *e);
 /** agent_listen - a socket in place of one that nobody serves; Return: fd or a negative code */
 int agent_listen(const char *path, mode_t mode, struct err *e);
 
+static inline struct shared *agent_page(const struct agent *a, uint32_t slot)
+{
+	return (struct shared *)(void *)(a->pages + (size_t)slot * AGENT_PAGE);
+}
+
 /* ---- loop.c --------------------------------------------------------------------------------- */
 
 /** agent_watch - add to the loop; @events: of epoll; Return: 0 or -errno */
@@ -155,7 +161,7 @@ void connection_expire(struct agent *a, uint64_t now_ns);
 /* What a container process state says, as far as we want to know. */
 struct notice {
 	char id[AGENT_NAME_MAX * 2 + 1], policy[AGENT_NAME_MAX + 1];
-	pid_t pid; /* 0: not told, as by crun 1.8 of a process that joins */
+	pid_t pid;	      /* 0: not told, as by crun 1.8 of a process that joins */
 	size_t fds, listener; /* how many fds it names, which of them is the listener */
 };
 
@@ -167,10 +173,16 @@ struct notice {
  */
 int notice_parse(const char *text, size_t len, struct notice *ret, struct err *e);
 
-/* ---- pool.c ------------------------------------------------------------------------------------ */
+/* ---- containers.c ------------------------------------------------------------------------------- */
 
-/** pool_add - serve a container from now on; takes over @listener, whatever the result */
-int pool_add(struct agent *a, int listener, uid_t owner, const struct notice *n, struct err *e);
+/** container_add - serve it from now on; takes over @listener, whatever the result */
+int container_add(struct agent *a, int listener, uid_t owner, const struct notice *n,
+		  struct err *e);
+/** container_release - let go of one that nobody serves any more */
+void container_release(struct agent *a, struct container *c);
+
+/* ---- pool.c: who serves them ------------------------------------------------------------------------------------ */
+
 /** pool_wake - a listener has something to say */
 void pool_wake(struct agent *a, struct watch *w, uint32_t events);
 /** pool_hear - a helper has something to say */

@@ -187,7 +187,7 @@ static int finish(struct agent *a, struct connection *c, const struct notice *n,
 	if (!is_listener(a->proc, fd))
 		return err_set(e, EINVAL, "fds[%zu]: seccompFd is no notify fd", n->listener);
 	c->fds[n->listener] = c->fds[--c->fds_count];
-	return pool_add(a, fd, c->uid, n, e);
+	return container_add(a, fd, c->uid, n, e);
 }
 
 void connection_read(struct agent *a, struct watch *w)

@@ -135,29 +135,25 @@ static int ping_in_network(struct helper *h, const struct target *t, const struc
 	return r;
 }
 
-static void act_ping(struct helper *h, struct call *c, struct outcome *o)
-{
-	const struct socket_args s = args_of(c);
-	AUTO_TARGET struct target t = TARGET_INIT;
-	struct policy_ask ask;
-	int r;
-
-	ask_of(c, &ask);
-	if (effect_ruling(h, c, &ask, true, o) < 0)
-		return;
-	r = target_open(&t, h, c, NEED_USER | NEED_NET);
-	if (r == 0)
-		r = ping_in_network(h, &t, &s);
-	o->error = r < 0 ? -r : 0;
-	o->fd = r < 0 ? -EBADF : r;
-	o->cloexec = s.flags & SOCK_CLOEXEC;
-}
-
 /* ---- raw ------------------------------------------------------------------------------------ */
 
-static void act_raw(struct helper *h, struct call *c, struct outcome *o)
+static int raw_in_network(struct helper *h, struct call *c, const struct target *t,
+			  const struct socket_args *s)
+{
+	int r = target_become(t, NEED_USER | NEED_NET, 1ULL << CAP_NET_RAW);
+
+	if (r == 0 && !call_alive(h, c))
+		r = -ESRCH;
+	if (r < 0)
+		return r;
+	r = socket(s->family, s->type | s->flags | SOCK_CLOEXEC, s->protocol);
+	return r < 0 ? -errno : r;
+}
+
+static void act_socket(struct helper *h, struct call *c, struct outcome *o)
 {
 	const struct socket_args s = args_of(c);
+	const enum socket_way way = decide_socket(s.family, s.type, s.protocol);
 	AUTO_TARGET struct target t = TARGET_INIT;
 	struct policy_ask ask;
 	int r;
@@ -167,14 +163,9 @@ static void act_raw(struct helper *h, struct call *c, struct outcome *o)
 		return;
 	r = target_open(&t, h, c, NEED_USER | NEED_NET);
 	if (r == 0)
-		r = target_become(&t, NEED_USER | NEED_NET, 1ULL << CAP_NET_RAW);
-	if (r == 0 && !call_alive(h, c))
-		r = -ESRCH;
-	if (r == 0) {
-		o->fd = socket(s.family, s.type | s.flags | SOCK_CLOEXEC, s.protocol);
-		r = o->fd < 0 ? -errno : 0;
-	}
-	o->error = -r;
+		r = way == SOCKET_PING ? ping_in_network(h, &t, &s) : raw_in_network(h, c, &t, &s);
+	o->error = r < 0 ? -r : 0;
+	o->fd = r < 0 ? -EBADF : r;
 	o->cloexec = s.flags & SOCK_CLOEXEC;
 }
 
@@ -197,7 +188,7 @@ void handle_socket(struct helper *h, struct call *c)
 	/* A default does not lend: then the kernel says what the container may by itself. */
 	if (o.error == 0 && (way == SOCKET_RAW || (way == SOCKET_PING && !h->confined)) &&
 	    decide_names_socket(h->policy, &ask, way, &o.ruling.verdict)) {
-		effect_fork(h, c, DEADLINE_MS, way == SOCKET_PING ? act_ping : act_raw);
+		effect_fork(h, c, DEADLINE_MS, act_socket);
 		return;
 	}
 	o.continued = o.error == 0;
