@@ -661,6 +661,33 @@ static long cost_fifo_class(void)
 	return syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &p);
 }
 
+static long cost_owner(void)
+{
+	return chown("/mnt/opaque", 5, 5);
+}
+
+static long cost_mode(void)
+{
+	return chmod("/mnt/opaque", 0755);
+}
+
+static long cost_sysinfo(void)
+{
+	struct sysinfo s;
+
+	return syscall(SYS_sysinfo, &s);
+}
+
+static long cost_view(void)
+{
+	return close(open("/proc/cpuinfo", O_RDONLY));
+}
+
+static long cost_open(void)
+{
+	return close(open("/mnt/opaque", O_RDONLY));
+}
+
 static const struct {
 	const char *name;
 	long (*once)(void);
@@ -678,6 +705,11 @@ static const struct {
 	{ "setxattr-opaque", cost_opaque },
 	{ "sched_setaffinity", cost_affinity },
 	{ "sched_setscheduler", cost_fifo_class },
+	{ "chown", cost_owner },
+	{ "chmod", cost_mode },
+	{ "sysinfo", cost_sysinfo },
+	{ "open-view", cost_view },
+	{ "open", cost_open },
 };
 
 /* cost N: each kind so often; its name and ns a call, or the error */

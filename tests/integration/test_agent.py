@@ -14,7 +14,7 @@ import time
 import pytest
 
 import harness
-from agent import BASE, UID, Agent, User, ask, copy_program, rootless_bundle
+from agent import BASE, CALLS, UID, Agent, User, ask, copy_program, rootless_bundle
 from harness import REPO, in_user_namespace, mount_at, need, parse_mountinfo, run, wait_for
 from test_specs import CRUN
 
@@ -462,10 +462,12 @@ allow mknod c 1:3 on /mnt/*
 allow xattr trusted.overlay.opaque on /mnt/**
 allow sched cpus 0
 allow sched fifo priority<=1
+allow chown /mnt/**
+allow view sysinfo cpuinfo
 """
     times = "2000" if FULL else "100"
     with Agent(cay, {"a": policy}, "--rate", "1000000") as agent:
-        b = ask(rootless_bundle(cay), agent.sock, "a")
+        b = ask(rootless_bundle(cay), agent.sock, "a", CALLS + ["chown", "chmod", "sysinfo", "open", "openat"])
         (b.rootfs / "mnt/x").mkdir()
         lent = dict(ln.split() for ln in user.out(b.args("ask", "cost", times)).splitlines())
     del b.linux["seccomp"]
