@@ -12,7 +12,7 @@ import pytest
 
 import confine
 import harness
-from agent import BASE, Agent, User, ask, ext4, rootless_bundle
+from agent import BASE, CALLS, Agent, User, ask, ext4, rootless_bundle
 from harness import CAY, HERE, need, wait_for
 
 TEMPLATE = HERE.parents[1] / "contrib/systemd/cay-agent.service.in"
@@ -27,6 +27,8 @@ allow connect udp 127.0.0.1:*
 allow sched fifo priority<=10
 allow sched cpus 0
 allow xattr trusted.overlay.opaque
+allow chown /mnt/**
+allow view sysinfo cpuinfo
 allow bpf device load
 allow mount ext4 from ** on /mnt/** shift options remount
 """
@@ -106,7 +108,7 @@ def test_the_agent_does_all_its_work_inside_the_unit(cay, unit, loop, service):
     with service(cay, {"a": POLICY}, unit) as agent:
         status = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text()
         assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
-        b = ask(rootless_bundle(cay, uid=user.uid), agent.sock, "a")
+        b = ask(rootless_bundle(cay, uid=user.uid), agent.sock, "a", [*CALLS, "chown", "chmod", "sysinfo", "open", "openat"])
         (b.rootfs / "mnt/x").mkdir()
         (b.rootfs / "mnt/y").mkdir()
         b.mount("/dev/disk", type="bind", source=loop(ext4(cay)), options=["bind"])
@@ -123,6 +125,9 @@ def test_the_agent_does_all_its_work_inside_the_unit(cay, unit, loop, service):
                           "ask setxattr path /mnt/x/d trusted.overlay.opaque y; mkdir /mnt/x/d; ask setxattr path /mnt/x/d trusted.overlay.opaque y"
                        ).lines == ["ok", "ok", "f", "lost+found", "ok", "ENOENT", "ok"], agent.records()
         assert user.sh(a, "ask bpf load ''; ask bpf load call").lines == ["ok", "EPERM"], agent.records()
+        r = user.sh(a, "touch /mnt/new; ask owner /mnt/new 5 6; chmod 604 /mnt/new; ask owner /etc 5 6; ask sysinfo | wc -w; ask view open /proc/cpuinfo")
+        assert r.lines[:3] == ["ok", "EPERM", "4"] and "memfd:cpuinfo" in r.lines[3], (r, agent.records())
+        assert os.getxattr(b.rootfs / "mnt/new", "user.containers.override_stat") == b"5:6:0604"
         agent.write("a", "default deny\n")
         if service is Started:
             agent.control("reload", agent.name)

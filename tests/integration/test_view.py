@@ -8,7 +8,8 @@ import pytest
 
 import harness
 from agent import Agent, ask, copy_program
-from harness import need, run
+from engine import EMULATED
+from harness import need
 from test_private import Held
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
@@ -53,12 +54,13 @@ def test_programs_see_what_the_container_has(held):
     lines = r.lines
     total, used, free = map(int, lines[1].split()[1:4])
     assert total == 64 and free <= 64 and used + free <= 65, r
-    assert lines[3] == "1" and lines[4] == "up 0 minutes", r
-    assert lines[5:7] == ["1", "1"] and int(lines[7]) <= 20, r
-    assert lines[8].split()[1] == "64" and "up 0 min" in lines[9], r
+    machine = float(host("uptime").split()[0])
+    assert lines[3] == "1" and lines[4] in ("up 0 minutes", "up 1 minute"), r
+    assert lines[5:7] == ["1", "1"] and int(lines[7]) < machine - 5, r
+    assert lines[8].split()[1] == "64" and re.search("up [01] min", lines[9]), r
     # Without the policy it is the machine.
     r = held("run", "-b", b.path, held.cay.id())
-    assert int(r.lines[1].split()[1]) > 64 and int(r.lines[7]) > 20, r
+    assert int(r.lines[1].split()[1]) > 64 and int(r.lines[7]) >= int(machine), r
 
 
 def test_every_figure_of_memory_fits_the_limit(held):
@@ -75,7 +77,7 @@ def test_every_figure_of_memory_fits_the_limit(held):
     assert [len(ln) for ln in r.lines if ln.startswith(("MemTotal", "MemFree", "Active(file)"))] == [27, 27, 27]
     for ln in r.lines[-2:]:
         total, free, uptime, processes = map(int, ln.split())
-        assert total == LIMIT and 0 < free < LIMIT and 0 <= uptime < 20 and 1 <= processes < 20
+        assert total == LIMIT and 0 < free < LIMIT and 0 <= uptime < float(host("uptime").split()[0]) - 5 and 1 <= processes < 20
 
 
 def test_a_pointer_that_can_not_be_written_to_is_a_fault(held):
@@ -117,7 +119,7 @@ def test_only_what_a_line_shows_is_shown(held):
     b = limited(held).sh("ask view plain /proc/meminfo; ask view plain /proc/cpuinfo; cut -d. -f1 /proc/uptime; ask sysinfo")
     r = held.run(b, "default allow\nallow view meminfo\ndeny view uptime\n")
     assert r.lines[0].startswith(f"MemTotal:          {LIMIT // 1024} kB"), r
-    assert "memfd" not in r.lines[1] and int(r.lines[2]) > 20 and int(r.lines[3].split()[0]) > LIMIT, r
+    assert "memfd" not in r.lines[1] and int(r.lines[2]) + 5 > float(host("uptime").split()[0]) and int(r.lines[3].split()[0]) > LIMIT, r
     r = held.run(b, "allow view *\ndeny syscall sysinfo\n")
     assert r.lines[3] == "EPERM", r
 
@@ -137,7 +139,7 @@ def test_opens_are_not_slowed_to_the_rate_of_decisions(held):
     took = time.monotonic() - begun
     assert r.lines == ["20000"]
     print(f"{took / 20000 * 1e6:.1f} us an open")
-    assert took < 3.9 or os.getloadavg()[0] > 4
+    assert took < 3.9 or EMULATED or os.getloadavg()[0] > 4
 
 
 def test_an_agent_shows_them_too(cay):
@@ -150,4 +152,3 @@ def test_an_agent_shows_them_too(cay):
         assert r.lines[0].startswith(f"MemTotal:          {LIMIT // 1024} kB"), r
         assert r.lines[1].startswith(f"{LIMIT} "), r
         assert agent.record(what="view sysinfo")["rule"] == "allow view *"
-    assert run(["true"]).rc == 0
