@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -337,6 +338,28 @@ def test_what_nobody_would_hold_is_not_checkpointed(held):
     assert r.rc == 1 and "held to a policy" in r.err and not (held.dir / "images").exists(), r
     assert json.loads(held("state", id).out)["status"] == "running"
     assert held("delete", "--force", id).rc == 0
+
+
+def test_a_create_that_is_killed_leaves_no_broker(held):
+    """At any moment: before the broker is born, while it is, and before anybody has written down who it is."""
+    b = held.bundle().args("sleep", "1000")
+    held.write(b)
+    begun = time.monotonic()
+    held("delete", "--force", held.create(b, TMPFS))
+    whole, done, ids = time.monotonic() - begun, 0, []
+    for n in range(30):
+        ids.append(held.cay.id())
+        p = subprocess.Popen(list(map(str, held.argv("create", *held.options(TMPFS), "-b", b.path, ids[-1]))), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(whole * (n + 1) / 30)
+        p.kill()
+        done += p.wait(30) == 0
+    assert done < 30, "none was killed on its way"
+    for id in ids:
+        r = held("delete", "--force", id)
+        assert r.rc == 0, r
+    wait_for(lambda: brokers(held) == [], "the brokers to go")
+    assert os.listdir(held.root) == [".cache"]
 
 
 def test_a_failed_create_leaves_no_broker(held):
