@@ -45,8 +45,7 @@ static int read_policy(struct held *h, struct err *e)
 		return err_sys(e, errno, "--policy \"%s\"", h->file);
 	r = buf_read_fd(&h->text, fd, POLICY_MAX_BYTES);
 	if (r == -E2BIG)
-		return err_set(e, r, "--policy \"%s\": over %d bytes", h->file,
-			       POLICY_MAX_BYTES);
+		return err_set(e, r, "--policy \"%s\": over %d bytes", h->file, POLICY_MAX_BYTES);
 	if (r < 0)
 		return err_sys(e, r, "--policy \"%s\"", h->file);
 	buf_str(&h->text, "");
