@@ -123,7 +123,7 @@ def test_a_name_of_a_device_that_changes_while_it_is_decided(cay, user, disks):
             break
     assert won > 0, "an attack that never wins shows nothing"
     with Agent(cay, {"a": f"allow mount ext4 from {good} on /mnt/at shift\n"}, "--rate", "1000000") as agent:
-        b = racing(cay, user, agent, ["mount", "umount2"]).args("racer", "race", "block", "20000" if FULL else "500")
+        b = racing(cay, user, agent, ["mount", "umount2"]).args("racer", "race", "block", "100000" if FULL else "500")
         for n, dev in enumerate(disks):
             b.mount(f"/dev/disk{n}", type="bind", source=dev, options=["bind"])
         b.process["env"] += ["RACE_GOOD=/dev/disk0", "RACE_EVIL=/dev/disk1"]
