@@ -63,8 +63,9 @@ struct worker {
 	struct container *container;
 	pid_t pid; /* 0: none */
 	unsigned int index;
-	bool leaving; /* told so */
-	bool retired; /* takes no more calls */
+	bool leaving;	/* told so */
+	bool retired;	/* takes no more calls */
+	uint64_t calls; /* of its container, when it began */
 };
 
 struct container {
@@ -81,6 +82,8 @@ struct container {
 	const struct policy *policy; /* NULL: the file is gone, all is refused */
 	bool waiting;		     /* for a helper, when there are too many */
 	bool gone;		     /* the listener has hung up */
+	bool resting;		     /* no helper came to work: until the next tick */
+	unsigned int rests;	     /* in a row */
 	struct worker worker[SHARED_HELPERS];
 	struct audit_gate gate;
 	uint64_t calls, refused;
@@ -103,7 +106,7 @@ struct agent {
 	uint64_t cost_ns, burst_ns;
 	struct audit_file audit;
 	struct metrics metrics;
-	bool ticking, leaving, confined;
+	bool ticking, resting, leaving, confined; /* resting: a container is */
 	bool orphaned; /* a private broker: the container's first process has ended */
 	struct host_facts host;
 	int first;		    /* its pidfd; -EBADF: of an agent */

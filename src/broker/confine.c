@@ -31,7 +31,11 @@ static const char calls[] =
 	/* what is done for it */
 	"socket connect bind getsockopt setsockopt fsopen fsconfig fsmount open_tree move_mount "
 	"mount_setattr umount2 mknodat setxattr fsetxattr getxattr fchmodat unlink unlinkat sched_setscheduler "
-	"sched_getscheduler sched_setaffinity setpriority sysinfo";
+	"sched_getscheduler sched_setaffinity setpriority sysinfo"
+#ifdef __SANITIZE_ADDRESS__
+	" sigaltstack"
+#endif
+	;
 
 static int drop_capabilities(void)
 {

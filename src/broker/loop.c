@@ -75,7 +75,7 @@ void agent_discard(struct agent *a, struct watch *w)
 /* Time matters only while somebody has work or owes us something to read. */
 static void set_tick(struct agent *a)
 {
-	const bool want = a->helpers_count || a->connections_count || a->clients;
+	const bool want = a->helpers_count || a->connections_count || a->clients || a->resting;
 	const struct timespec every = { .tv_nsec = want ? TICK_MS * 1000000L : 0 };
 	const struct itimerspec t = { .it_interval = every, .it_value = every };
 

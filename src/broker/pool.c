@@ -13,8 +13,9 @@
 #include <sys/wait.h>
 
 enum {
-	WAYS = 4,      /* idle helpers that are sent away for those who wait, at a time */
-	STUCK_MS = 50, /* a helper at one call for so long gets company */
+	WAYS = 4,	 /* idle helpers that are sent away for those who wait, at a time */
+	RESTS_MAX = 200, /* ticks: 5 s, as for a call */
+	STUCK_MS = 50,	 /* a helper at one call for so long gets company */
 	FIRST_FD = 3,
 	LAST_WAITS = 100,
 	LAST_WAIT_US = 2000,
@@ -118,29 +119,33 @@ static void be_helper(struct agent *a, struct container *c, unsigned int index, 
 	_exit(helper_run(&h));
 }
 
-static void start(struct agent *a, struct container *c, unsigned int index)
+/* Return: 0 or -errno. */
+static int start(struct agent *a, struct container *c, unsigned int index)
 {
 	struct worker *w = &c->worker[index];
 	int pair[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return;
+		return -errno;
 	pid = fork();
 	if (pid == 0)
 		be_helper(a, c, index, pair[1]);
 	close(pair[1]);
 	if (pid < 0) {
 		close(pair[0]);
-		return;
+		return -EAGAIN;
 	}
-	*w = (struct worker){
-		.watch = { WATCH_HELPER, pair[0] }, .container = c, .pid = pid, .index = index
-	};
+	*w = (struct worker){ .watch = { WATCH_HELPER, pair[0] },
+			      .container = c,
+			      .pid = pid,
+			      .index = index,
+			      .calls = c->calls };
 	a->helpers_count++;
 	c->user->helpers++;
 	if (agent_watch(a, &w->watch, EPOLLIN) < 0)
 		(void)kill(pid, SIGKILL);
+	return 0;
 }
 
 /* Is somebody taking the calls of this container? */
@@ -163,7 +168,7 @@ static bool has_call(const struct container *c)
 static void set_watch(struct agent *a, struct container *c)
 {
 	if (!c->gone)
-		agent_rewatch(a, &c->watch, served(c) || c->waiting ? 0 : EPOLLIN);
+		agent_rewatch(a, &c->watch, served(c) || c->waiting || c->resting ? 0 : EPOLLIN);
 }
 
 /*
@@ -214,15 +219,36 @@ static void make_way(struct agent *a, const struct user *who)
 		}
 }
 
+/* Nobody is there to answer, now or for good: its calls fail with ENOSYS then. */
+static void lose(struct agent *a, struct container *c)
+{
+	c->gone = true;
+	(void)epoll_ctl(a->epoll, EPOLL_CTL_DEL, c->watch.fd, NULL);
+}
+
+/*
+ * No helper can be made for it (its user has too many processes, say), or they end before they take a call.
+ * To try at once again would take a processor, and to try for ever would leave the callers waiting.
+ */
+static void rest(struct agent *a, struct container *c)
+{
+	c->resting = a->resting = true;
+	if (++c->rests < RESTS_MAX)
+		return;
+	agent_log("container \"%s\" of user %u: no helper comes to work for it, so it is left",
+		  c->id, c->owner);
+	lose(a, c);
+}
+
 static void start_any(struct agent *a, struct container *c)
 {
 	for (unsigned int i = 0; i < SHARED_HELPERS; i++) {
 		if (c->worker[i].pid)
 			continue;
-		if (may_have_more(a, c->user))
-			start(a, c, i);
-		else
+		if (!may_have_more(a, c->user))
 			c->waiting = true;
+		else if (start(a, c, i) < 0)
+			rest(a, c);
 		break;
 	}
 	set_watch(a, c);
@@ -251,8 +277,7 @@ void pool_wake(struct agent *a, struct watch *w, uint32_t events)
 	if (!(events & (EPOLLHUP | EPOLLERR)))
 		return;
 	/* Nobody is left inside. Helpers see it, too; children of theirs may still be at work. */
-	c->gone = true;
-	(void)epoll_ctl(a->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+	lose(a, c);
 	if (idle(c))
 		container_release(a, c);
 }
@@ -326,7 +351,7 @@ static void serve_waiting(struct agent *a)
 	}
 }
 
-static void ended(struct agent *a, struct worker *w)
+static void ended(struct agent *a, struct worker *w, bool crashed)
 {
 	struct container *c = w->container;
 	const unsigned int index = w->index;
@@ -335,6 +360,10 @@ static void ended(struct agent *a, struct worker *w)
 		;
 	agent_unwatch(a, &w->watch);
 	clear_desk(a, c, index);
+	if (c->calls != w->calls)
+		c->rests = 0;
+	else if (crashed && !w->retired && !w->leaving && !c->gone)
+		rest(a, c);
 	w->pid = 0;
 	a->helpers_count--;
 	c->user->helpers--;
@@ -358,12 +387,13 @@ static struct worker *by_pid(const struct agent *a, pid_t pid)
 void pool_reap(struct agent *a)
 {
 	struct worker *w;
+	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		w = by_pid(a, pid);
 		if (w)
-			ended(a, w);
+			ended(a, w, status != 0);
 	}
 	serve_waiting(a);
 }
@@ -412,10 +442,29 @@ static bool look_at(struct agent *a, struct worker *w, uint64_t now_ns)
 	return since && now_ns > since + (uint64_t)STUCK_MS * 1000000;
 }
 
+static void wake(struct agent *a, struct container *c)
+{
+	c->resting = false;
+	if (!c->gone)
+		set_watch(a, c);
+	else if (idle(c))
+		container_release(a, c);
+}
+
 void pool_tick(struct agent *a, uint64_t now_ns)
 {
-	for (struct container *c = a->containers; c && a->helpers_count; c = c->next) {
+	const bool resting = a->resting;
+
+	a->resting = false;
+	for (struct container *c = a->containers, *next; c && (a->helpers_count || resting);
+	     c = next) {
 		unsigned int there = 0, stuck = 0;
+
+		next = c->next;
+		if (c->resting) {
+			wake(a, c);
+			continue;
+		}
 
 		for (unsigned int i = 0; i < SHARED_HELPERS; i++) {
 			if (!c->worker[i].pid)

@@ -176,3 +176,31 @@ def test_other_architectures_do_not_pass_by_the_policy(cay, user):
         harness.skip("a kernel that runs 32-bit calls")
     r = held(cay, user, b, "deny mount **\n")
     assert r.rc == 128 + signal.SIGSYS and r.out == "", r
+
+
+def test_who_has_no_process_left_is_refused_and_takes_no_processor(cay, user):
+    """The container's processes are those of the user whose broker it is, so it can leave no number for a helper."""
+    need("prlimit")
+    path = cay.shm / "policy"
+    path.write_text(RACES["mount"][0].replace("/mnt/good", "/mnt/x"))
+    path.chmod(0o644)
+    b = rootless_bundle(cay)
+    (b.rootfs / "mnt/x").mkdir()
+    user.write(b.sh("exec ask crowded >/tmp/said"))
+    id, said = cay.id(), b.rootfs / "tmp/said"
+    subprocess.run(["prlimit", "--nproc=40:40", *map(str, user.argv("run", "-d", "--policy", path, "-b", b.path, id))], stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, check=True, timeout=60)
+    broker = harness.json.loads((user.root / id / "state.json").read_text())["broker"]
+    wait_for(lambda: said.exists() and said.read_text(), "no number to be left")
+    children = pathlib.Path(f"/proc/{broker}/task/{broker}/children")
+    for helper in children.read_text().split():
+        os.kill(int(helper), signal.SIGKILL)
+    wait_for(lambda: not children.read_text(), "the helpers' end")
+    (b.rootfs / "tmp/go").touch()
+    wait_for(lambda: said.read_text() != "crowded\n", "an answer")
+    # The first when there was a number for a helper, and none for its child.
+    assert said.read_text() in ("crowded\nEPERM\n", "crowded\nENOSYS\n")
+    fields = pathlib.Path(f"/proc/{broker}/stat").read_text().rpartition(")")[2].split()
+    # Five seconds of trying at once again would be 500.
+    assert int(fields[11]) + int(fields[12]) < 100, "hundredths of a second"
+    user.delete(id)

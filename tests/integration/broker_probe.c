@@ -306,6 +306,32 @@ static int do_stuck(char **a)
 	return 0;
 }
 
+static void crowd(void)
+{
+	pid_t pid;
+
+	while ((pid = fork()) > 0)
+		;
+	while (pid == 0)
+		pause();
+}
+
+/* crowded: as many processes as can be had; once /tmp/go is there, those that became free, and a mount */
+static int do_crowded(char **a)
+{
+	(void)a;
+	crowd();
+	puts("crowded");
+	fflush(stdout);
+	while (access("/tmp/go", F_OK) < 0)
+		usleep(10000);
+	crowd();
+	answer(mount("t", "/mnt/x", "tmpfs", 0, ""));
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
 static socklen_t address(const char *host, const char *port, struct sockaddr_storage *ret)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)ret;
@@ -758,7 +784,7 @@ static const struct {
 	{ "syscall", do_syscall },   { "setxattr", do_setxattr }, { "setattr", do_setattr },
 	{ "owner", do_owner },	     { "sysinfo", do_sysinfo },	  { "view", do_view },
 	{ "flip", do_flip },	     { "bpf", do_bpf },		  { "programs", do_programs },
-	{ "old", do_old },
+	{ "old", do_old },	     { "crowded", do_crowded },
 };
 
 int main(int argc, char **argv)

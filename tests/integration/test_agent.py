@@ -16,6 +16,7 @@ import pytest
 import harness
 from agent import BASE, CALLS, UID, Agent, User, ask, copy_program, rootless_bundle
 from harness import REPO, in_user_namespace, mount_at, need, parse_mountinfo, run, wait_for
+from engine import EMULATED
 from test_specs import CRUN
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
@@ -465,7 +466,7 @@ allow sched fifo priority<=1
 allow chown /mnt/**
 allow view sysinfo cpuinfo
 """
-    times = "2000" if FULL else "100"
+    times = "2000" if FULL else "5" if EMULATED else "100"
     with Agent(cay, {"a": policy}, "--rate", "1000000") as agent:
         b = ask(rootless_bundle(cay), agent.sock, "a", CALLS + ["chown", "chmod", "sysinfo", "open", "openat"])
         (b.rootfs / "mnt/x").mkdir()
@@ -547,10 +548,10 @@ def test_idle_connections_hurt_nobody(cay, user):
         for s in idle[::2]:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 s.send(b"{")
-        begun = time.monotonic()
         a = container(cay, user, agent, "a")
         assert user.exec(a, "ask", "mount", "t", "/mnt/x", "tmpfs", "0", "").out == "ok\n"
-        assert time.monotonic() - begun < 4
+        # Not because they had gone.
+        assert EMULATED or agent.status()["connections"] > 0
         wait_for(lambda: agent.status()["connections"] == 0, "the agent to close them")
         for s in idle:
             s.close()
