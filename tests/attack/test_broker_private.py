@@ -187,20 +187,27 @@ def test_who_has_no_process_left_is_refused_and_takes_no_processor(cay, user):
     b = rootless_bundle(cay)
     (b.rootfs / "mnt/x").mkdir()
     user.write(b.sh("exec ask crowded >/tmp/said"))
-    id, said = cay.id(), b.rootfs / "tmp/said"
-    subprocess.run(["prlimit", "--nproc=40:40", *map(str, user.argv("run", "-d", "--policy", path, "-b", b.path, id))], stdin=subprocess.DEVNULL,
-                   stdout=subprocess.DEVNULL, check=True, timeout=60)
-    broker = harness.json.loads((user.root / id / "state.json").read_text())["broker"]
-    wait_for(lambda: said.exists() and said.read_text(), "no number to be left")
-    children = pathlib.Path(f"/proc/{broker}/task/{broker}/children")
-    for helper in children.read_text().split():
-        os.kill(int(helper), signal.SIGKILL)
-    wait_for(lambda: not children.read_text(), "the helpers' end")
-    (b.rootfs / "tmp/go").touch()
-    wait_for(lambda: said.read_text() != "crowded\n", "an answer")
-    # The first when there was a number for a helper, and none for its child.
-    assert said.read_text() in ("crowded\nEPERM\n", "crowded\nENOSYS\n")
-    fields = pathlib.Path(f"/proc/{broker}/stat").read_text().rpartition(")")[2].split()
+    said, go = b.rootfs / "tmp/said", b.rootfs / "tmp/go"
+    answer = "ok"
+    # Numbers become free all the time (zombies that the host's init reaps late), and the broker may be the one that gets them.
+    for _ in range(20):
+        id = cay.id()
+        subprocess.run(["prlimit", "--nproc=40:40", *map(str, user.argv("run", "-d", "--policy", path, "-b", b.path, id))],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=60)
+        broker = harness.json.loads((user.root / id / "state.json").read_text())["broker"]
+        children = pathlib.Path(f"/proc/{broker}/task/{broker}/children")
+        wait_for(lambda: said.read_text(), "no number to be left")
+        for helper in children.read_text().split():
+            os.kill(int(helper), signal.SIGKILL)
+        wait_for(lambda: not children.read_text(), "the helpers' end")
+        go.touch()
+        answer = wait_for(lambda: said.read_text().split()[1:], "an answer")[0]
+        fields = pathlib.Path(f"/proc/{broker}/stat").read_text().rpartition(")")[2].split()
+        user.delete(id)
+        go.unlink()
+        if answer == "ENOSYS":
+            break
+        assert answer in ("ok", "EPERM"), answer
+    assert answer == "ENOSYS", "there was always a number left"
     # Five seconds of trying at once again would be 500.
     assert int(fields[11]) + int(fields[12]) < 100, "hundredths of a second"
-    user.delete(id)
