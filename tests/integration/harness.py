@@ -385,6 +385,14 @@ class Cay:
         return r.errlines[-1]
 
 
+def failing(call):
+    """A command to run others by: a system call of theirs fails, "name:error=ERRNO"."""
+    need("strace")
+    # A cay built with AddressSanitizer can't look for leaks while it is traced, and says so by its status.
+    return ["strace", "-f", "-o", "/dev/null", "-E", "ASAN_OPTIONS=detect_leaks=0", "-e", "trace=" + call.split(":")[0],
+            "-e", "inject=" + call]
+
+
 def wait_for(condition, what, timeout=TIMEOUT):
     """Wait until it holds. Never a measure of speed: only of "does it happen at all"."""
     end = time.monotonic() + timeout

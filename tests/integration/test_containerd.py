@@ -290,7 +290,8 @@ def test_running_out_of_memory_is_an_event(containerd):
     t.start()
     try:
         wait_for(lambda: containerd.ok("namespaces", "label", containerd.token, "a=b") and lines, "an event")
-        r = containerd.run("sh", "-c", "dd if=/dev/zero of=/dev/null bs=64M count=1; exit 7",
+        # The shim looks for it only once start has returned.
+        r = containerd.run("sh", "-c", "sleep 1; dd if=/dev/zero of=/dev/null bs=64M count=1; exit 7",
                            options=("--memory-limit", str(16 << 20)))
         assert r.rc == 7, r
         wait_for(lambda: any(b"/tasks/oom" in ln for ln in lines), "the event")

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import harness
-from harness import need, run
+from harness import failing, need, run
 
 UNSHARED = ["unshare", "-m"]
 
@@ -25,10 +25,7 @@ def in_private(cay, script, *options, env=None):
 
 
 def injected(cay, what):
-    need("strace")
-    # A cay built with AddressSanitizer can't look for leaks while it is traced, and says so by its status.
-    return doctor(cay, "strace", "-f", "-o", "/dev/null", "-E", "ASAN_OPTIONS=detect_leaks=0", "-e", "trace=" + what.split(":")[0],
-                  "-e", "inject=" + what)
+    return doctor(cay, *failing(what))
 
 
 LACKS = [
