@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import time
@@ -187,7 +186,10 @@ def test_the_bundles_own_filter_is_never_loosened(held):
 
 def test_a_policy_stands_over_a_large_profile(held):
     """Each part of the filter is a copy of the profile; programs of other architectures, for which most of it is, are killed."""
-    calls = re.findall(r"^#define __NR_(\w+)", pathlib.Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h").read_text(), re.M)
+    if not os.path.exists("/usr/share/containers/seccomp.json"):
+        harness.skip("/usr/share/containers/seccomp.json")
+    rows = json.loads(pathlib.Path("/usr/share/containers/seccomp.json").read_text())["syscalls"]
+    calls = sorted({n for row in rows for n in row["names"]})
     assert len(calls) > 300
     b = held.bundle().sh("ask mount t /mnt/x tmpfs 0 ''; ask mount t /tmp tmpfs 0 ''; ask syscall 110")
     b.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
