@@ -220,8 +220,10 @@ def test_a_program_that_joins_is_under_the_same_policy(held):
     assert len(brokers(held)) <= 1 + 4
     os.kill(held.broker(id), signal.SIGKILL)
     wait_for(lambda: brokers(held) == [], "the broker to go")
+    # Refused in whatever words while it dies.
     r = held("exec", id, "true")
-    assert r.rc == 255 and "broker is gone" in r.err, r
+    assert r.rc == 255, r
+    wait_for(lambda: "broker is gone" in held("exec", id, "true").err, "it to be known")
     assert held("delete", "--force", id).rc == 0
 
 
