@@ -27,6 +27,7 @@ struct command {
 	int (*run)(struct cli *c, int argc, char **argv);
 	const char *args_help;
 	const char *summary;
+	bool of_runc; /* runc has a command of this name, with these options */
 };
 
 /** cli_commands - the table, ends with a row without name */
@@ -91,6 +92,9 @@ void print_escaped(struct buf *b, const char *s);
 
 /** print_column - print_escaped, padded with blanks to @width */
 void print_column(struct buf *b, const char *s, size_t width);
+
+/** cli_commit - what cay was built from; "unknown" where that is no git repository */
+extern const char cli_commit[];
 
 /** print_version - what `cay --version` says */
 void print_version(struct buf *b);

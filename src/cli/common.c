@@ -43,8 +43,10 @@ static int print_help(struct cli *c, const struct opt *opts)
 	AUTO_BUF struct buf b = { 0 };
 	const struct command *k = c->command;
 
-	buf_printf(&b, "cay %s - %s\n\nusage: cay %s %s\n", k->name, k->summary, k->name,
-		   k->args_help);
+	buf_printf(&b, "NAME:\n   cay %s", k->name);
+	if (k->of_runc)
+		buf_printf(&b, ", in place of runc %s", k->name);
+	buf_printf(&b, " - %s\n\nusage: cay %s %s\n", k->summary, k->name, k->args_help);
 	if (opts[0].type != OPT_END)
 		buf_str(&b, "\noptions:\n");
 	opt_help(opts, &b);

@@ -12,8 +12,9 @@
 
 void help_usage(struct cli *c, struct buf *b)
 {
-	buf_str(b, "cay - put a program on an island of its own: an OCI container runtime\n\n"
-		   "usage: cay [global options] COMMAND [options] [arguments]\n\ncommands:\n");
+	buf_str(b,
+		"NAME:\n   cay, in place of runc - Open Container Initiative runtime\n\n"
+		"Puts a program on an island of its own.\n\nusage: cay [global options] COMMAND [options] [arguments]\n\ncommands:\n");
 	for (const struct command *k = cli_commands; k->name; k++)
 		buf_printf(b, "  %-10s %s\n", k->name, k->summary);
 	buf_str(b, "\nglobal options:\n");

@@ -57,15 +57,21 @@ int cli_want_json(const char *format, struct err *e)
 	return err_set(e, EINVAL, "invalid format option \"%s\"", format);
 }
 
+/* Whose commands and options are ours, too: docs/conformance.md. */
+#define RUNC_VERSION "1.5.0"
+
 void print_version(struct buf *b)
 {
 	const struct scmp_version *v = seccomp_version();
 
-	buf_str(b, "cay version " CAY_VERSION "\n");
-#ifdef CAY_COMMIT
-	buf_str(b, "commit: " CAY_COMMIT "\n");
-#endif
+	/*
+	 * The lines of runc in their order, for who looks there for the command line that is spoken here.
+	 * Docker takes the last line about a version for our own.
+	 */
+	buf_str(b, "cay version " CAY_VERSION " (in place of runc version " RUNC_VERSION ")\n");
+	buf_printf(b, "commit: %s\n", cli_commit);
 	buf_str(b, "spec: " OCI_VERSION "\n");
+	buf_str(b, "cay version " CAY_VERSION "\n");
 	if (v)
 		buf_printf(b, "libseccomp: %u.%u.%u\n", v->major, v->minor, v->micro);
 	/* In the words of crun, for who looks there for what a runtime can do. */

@@ -281,12 +281,34 @@ def test_version_names_the_program_and_the_specification(cay):
     for o in ("--version", "-v", "-V"):
         r = run([cay.program, o])
         assert r.rc == 0
-        assert re.match(r"cay version \S+\n", r.out)
-        assert "spec: 1.3.0" in r.out.splitlines()
-        assert "runc" not in r.out
+        lines = r.out.splitlines()
+        assert re.fullmatch(r"cay version \S+ \(in place of runc version \d+\.\d+\.\d+\)", lines[0])
+        # Where runc has them, for who counts lines.
+        assert re.fullmatch(r"commit: ([0-9a-f]{40}|unknown)", lines[1]) and lines[2] == "spec: 1.3.0"
         # What crun's line of this form tells is looked for by its test suite.
         words = next(ln for ln in r.out.splitlines() if ln.startswith("+")).split()
         assert {"+SECCOMP", "+EBPF", "+CRIU"} <= set(words)
+
+
+def test_version_is_ours_for_the_engines_that_read_it(cay):
+    """Docker: name before the first, version behind the last "version" of the last line that has one; containerd: only a
+    line that begins with "runc version " tells runc's."""
+    cay_only("such version")
+    out = run([cay.program, "--version"]).out
+    ours = json.loads(run([cay.program, "help", "--format", "json"]).out)["version"]
+    parts = [ln.split("version") for ln in out.splitlines() if "version" in ln][-1]
+    assert (parts[0].strip(), parts[-1].strip()) == ("cay", ours)
+    assert not any(ln.startswith("runc version ") for ln in out.splitlines())
+    assert out.split()[:3] == ["cay", "version", ours]
+
+
+def test_help_says_which_command_of_runc_it_stands_for(cay):
+    cay_only("such help")
+    for command, line in (("", "cay, in place of runc - Open Container Initiative runtime"),
+                          ("list", "cay list, in place of runc list - "), ("checkpoint", "cay checkpoint, in place of runc checkpoint - "),
+                          ("warm", "cay warm - "), ("mounts", "cay mounts - ")):
+        lines = run([cay.program, *([command] if command else []), "-h"]).out.splitlines()
+        assert lines[0] == "NAME:" and lines[1].startswith("   " + line), lines[:2]
 
 
 @pytest.mark.parametrize("command", ["", "create", "start", "run", "state", "kill", "delete", "list",
