@@ -61,6 +61,17 @@ void help_describe_options(const struct opt *opts, struct json_out *o);
 /** cli_fail - log an error; Return: @status */
 int cli_fail(struct cli *c, const struct err *e, int status);
 
+/**
+ * cli_fail_program - cli_fail of a command that was to run a program
+ *
+ * When the kernel refused to execute it, its process would have said so: then stderr gets that line as
+ * runc's process writes it, with nothing in front, and the status is the one runc has for it.
+ * Return: @status, or CLI_NOT_EXECUTED.
+ */
+int cli_fail_program(struct cli *c, struct err *e, const char *command, int status);
+
+enum { CLI_NOT_EXECUTED = 255 };
+
 /** cli_debug - who writes debug messages, for options; tell is NULL when there is nobody to */
 struct ctr_listener cli_debug(struct cli *c);
 

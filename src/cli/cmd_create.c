@@ -125,11 +125,7 @@ static int make(struct cli *c, int argc, char **argv, struct ctr_create_options 
 		r = ctr_create(o, &status, &rep, &e);
 	o->policy = NULL;
 	cli_report(c, &rep);
-	if (r < 0) {
-		(void)err_wrap(&e, "%s failed", argv[0]);
-		return cli_fail(c, &e, 1);
-	}
-	return status;
+	return r < 0 ? cli_fail_program(c, &e, argv[0], 1) : status;
 }
 
 int cmd_create(struct cli *c, int argc, char **argv)

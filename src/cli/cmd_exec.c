@@ -82,9 +82,5 @@ int cmd_exec(struct cli *c, int argc, char **argv)
 	r = finish(&o, &l, &args, &e);
 	if (r == 0)
 		r = go(c, &o, &status, &e);
-	if (r < 0) {
-		(void)err_wrap(&e, "exec failed");
-		return cli_fail(c, &e, EXEC_FAILED);
-	}
-	return status;
+	return r < 0 ? cli_fail_program(c, &e, "exec", EXEC_FAILED) : status;
 }

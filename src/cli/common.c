@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include "base/parse.h"
 #include "sys/syscalls.h"
 
 #include <string.h>
@@ -9,6 +10,15 @@ int cli_fail(struct cli *c, const struct err *e, int status)
 {
 	log_write(&c->log, LOG_LEVEL_ERROR, e->msg);
 	return status;
+}
+
+int cli_fail_program(struct cli *c, struct err *e, const char *command, int status)
+{
+	/* What cred_apply says of the program's own execve; of one that it can't find it says "exec: ". */
+	c->log.bare = str_starts(e->msg, "exec ");
+	if (!c->log.bare)
+		(void)err_wrap(e, "%s failed", command);
+	return cli_fail(c, e, c->log.bare ? CLI_NOT_EXECUTED : status);
 }
 
 static void tell(void *arg, const char *lines)

@@ -172,7 +172,8 @@ void log_write(const struct log *l, enum log_level level, const char *msg)
 			write_short(msg);
 		return;
 	}
-	buf_str(&plain, "cay: ");
+	if (!l->bare)
+		buf_str(&plain, "cay: ");
 	if (level != LOG_LEVEL_ERROR)
 		buf_printf(&plain, "%s: ", level_name(level));
 	print_escaped(&plain, msg);

@@ -17,6 +17,7 @@ struct log {
 	const char *ident; /* who speaks, for the journal and syslog; borrowed */
 	bool json, debug;
 	bool quiet; /* errors only */
+	bool bare;  /* errors without our name in front on stderr */
 };
 
 #define LOG_INIT                                                                                   \

@@ -58,10 +58,9 @@ static int await_program(int sock, const char *agent, struct err *e)
 	if (m.kind != MSG_ERROR)
 		return err_set(e, EBADMSG, "gate: unexpected message %u", m.kind);
 	*e = m.err;
-	/* Before GO it is what we brought that was refused. */
-	if (!taken)
-		e->code = -EAGAIN;
-	return e->code < 0 ? e->code : -EIO;
+	/* Before GO it is what we brought that was refused. Else no code of a gate where nobody waits, as above. */
+	e->code = taken ? -EIO : -EAGAIN;
+	return e->code;
 }
 
 int launch_open_gate(const char *gate_path, const char *agent, const struct launch_fast *f,

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import CGROUP_ROOT, cay_only, cgroup_dirs_of, need, need_root, parse_status, run_pty, skip, status_of, wait_for
+from harness import CGROUP_ROOT, IS_RUNC, cay_only, cgroup_dirs_of, need, need_root, parse_status, run_pty, skip, status_of, wait_for
 
 
 def v1_freezer():
@@ -119,9 +119,30 @@ def test_an_empty_home_is_none(cay, bundle, env):
 
 
 def test_a_missing_interpreter_is_told_with_the_program(cay, bundle):
+    """By run and exec in the words of runc's process, and its status; start has no program whose line it could be."""
+    line = "exec /run.sh: no such file or directory"
     (bundle.rootfs / "run.sh").write_text("#!/nowhere/interpreter\n")
     (bundle.rootfs / "run.sh").chmod(0o755)
-    assert "exec /run.sh: no such file or directory" in cay.error_line(cay.run(bundle.args("/run.sh")))
+    log = cay.dir / "log"
+    bundle.args("/run.sh").write()
+    r = cay("--log", log, "run", "-b", bundle.path, cay.id())
+    assert (r.rc, cay.error_line(r)) == (255, line)
+    assert IS_RUNC or f'level=error msg="{line}"' in log.read_text()
+    id = cay.start(bundle.args("sleep", "1000"))
+    r = cay("exec", id, "/run.sh")
+    assert (r.rc, cay.error_line(r)) == (255, line)
+    cay.destroy(id)
+
+
+def test_start_tells_of_a_missing_interpreter(cay, bundle):
+    cay_only("an error for it")
+    (bundle.rootfs / "run.sh").write_text("#!/nowhere/interpreter\n")
+    (bundle.rootfs / "run.sh").chmod(0o755)
+    id = cay.create(bundle.args("/run.sh"))
+    r = cay("start", id)
+    assert (r.rc, cay.error_line(r)) == (1, "cay: exec /run.sh: no such file or directory")
+    cay.wait_status(id, "stopped")
+    cay.destroy(id)
 
 
 def test_ambient_without_inheritable_is_a_warning(cay, bundle):

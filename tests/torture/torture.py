@@ -597,7 +597,7 @@ def one_line(point, d):
     lines = d.err.splitlines()
     if d.rc >= 256:
         return [f"crashed: {d}"]
-    if len(lines) != 1 or not lines[0].startswith("cay: ") or len(lines[0]) < 12:
+    if len(lines) != 1 or not lines[0].startswith(("cay: ", "exec ")) or len(lines[0]) < 12:
         return [f"expected one line of error: {d}"]
     return []
 
