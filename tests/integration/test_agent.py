@@ -373,10 +373,13 @@ def test_other_runtimes_speak_the_same_protocol(cay, program):
         id, log = cay.id(), cay.dir / "joined"
         other = [*(CRUN if program == "crun" else []), *cay.other(program).argv()]
         b.args("sleep", "1000").write()
-        subprocess.run([*other, "run", "-d", "-b", str(b.path), id], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=60)
-        for args in (("mount", "t", "/mnt/x", "tmpfs", "0", ""), ("mount", "t", "/tmp", "tmpfs", "0", ""), ("umount", "/mnt/x", "0")):
+
+        def quietly(*args):
             with open(log, "ab") as f:
-                subprocess.run([*other, "exec", id, "ask", *args], stdin=subprocess.DEVNULL, stdout=f, check=True, timeout=60)
+                subprocess.run([*other, *args], input=b"", stdout=f, stderr=f, check=True, timeout=60)
+        quietly("run", "-d", "-b", str(b.path), id)
+        for args in (("mount", "t", "/mnt/x", "tmpfs", "0", ""), ("mount", "t", "/tmp", "tmpfs", "0", ""), ("umount", "/mnt/x", "0")):
+            quietly("exec", id, "ask", *args)
         assert log.read_text().split() == ["ok", "EPERM", "ok"]
         subprocess.run([*other, "delete", "--force", id], check=True, timeout=60)
 
