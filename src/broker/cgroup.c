@@ -102,3 +102,77 @@ bool cgroup_is(int fd, const uint64_t id[2])
 
 	return id[1] != 0 && fstat(fd, &s) == 0 && s.st_dev == id[0] && s.st_ino == id[1];
 }
+
+/* ---- as a directory ------------------------------------------------------------------------------ */
+
+static bool has_word(const char *list, const char *word, char gap)
+{
+	const size_t n = strlen(word);
+
+	while (list && *list) {
+		const char *end = strchrnul(list, gap);
+
+		if ((size_t)(end - list) == n && memcmp(list, word, n) == 0)
+			return true;
+		list = *end ? end + 1 : NULL;
+	}
+	return false;
+}
+
+/* "ID:CONTROLLERS:PATH" of the hierarchy. Return: the path up to the end of its line, or NULL. */
+static const char *path_in(const char *text, const char *controllers, size_t *ret_len)
+{
+	const size_t want = strlen(controllers);
+
+	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *names = strchr(line, ':'),
+			   *path = names ? strchr(names + 1, ':') : NULL;
+
+		if (!path)
+			return NULL;
+		if ((size_t)(path - names) - 1 == want &&
+		    memcmp(names + 1, controllers, want) == 0) {
+			*ret_len = strcspn(path + 1, "\n");
+			return path + 1;
+		}
+	}
+	return NULL;
+}
+
+/* cgroup_namespaces(7): what is above the root of our own namespace begins with "/..". */
+static bool is_outside(const char *dir)
+{
+	const char *up = strstr(dir, "/..");
+
+	return up && (up[3] == '/' || up[3] == '\0');
+}
+
+bool cgroup_place(const struct host_cgroups *all, const char *text, const char *controller,
+		  struct cgroup_place *ret)
+{
+	const struct cgroup_hierarchy *y = NULL;
+	const char *path;
+	size_t len = 0, root;
+	int n;
+
+	/* Where v1 has it, v2 has not. */
+	for (size_t i = 0; i < all->count; i++) {
+		const struct cgroup_hierarchy *at = &all->hierarchies[i];
+
+		if ((at->v2 && !y) || (!at->v2 && has_word(at->controllers, controller, ',')))
+			y = at;
+	}
+	path = y ? path_in(text, y->controllers, &len) : NULL;
+	if (!path)
+		return false;
+	root = str_eq(y->mount_root, "/") ? 0 : strlen(y->mount_root);
+	if (root > len || strncmp(path, y->mount_root, root) != 0)
+		return false;
+	n = snprintf(ret->dir, sizeof(ret->dir), "%s%.*s", y->mount, (int)(len - root),
+		     path + root);
+	if (n < 0 || (size_t)n >= sizeof(ret->dir) || is_outside(ret->dir))
+		return false;
+	ret->mount_len = strlen(y->mount);
+	ret->v2 = y->v2;
+	return true;
+}

@@ -5,6 +5,7 @@
 #include "sys/syscalls.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -154,7 +155,7 @@ static void wait_for_place(struct helper *h)
 	effect_reap(h);
 }
 
-void effect_fork(struct helper *h, struct call *c, unsigned int deadline_ms,
+void effect_fork(struct helper *h, struct call *c, enum berth where, unsigned int deadline_ms,
 		 void (*act)(struct helper *h, struct call *c, struct outcome *o))
 {
 	struct pending *p;
@@ -164,7 +165,7 @@ void effect_fork(struct helper *h, struct call *c, unsigned int deadline_ms,
 	while (!(p = free_place(h)))
 		wait_for_place(h);
 	pending_begin(p, c->id, 0, sys_now_ns() + (uint64_t)deadline_ms * 1000000);
-	pid = fork();
+	pid = berth_fork(h, c, where);
 	if (pid == 0)
 		act_in_child(h, c, act);
 	atomic_store(&p->pid, pid);
@@ -174,10 +175,11 @@ void effect_fork(struct helper *h, struct call *c, unsigned int deadline_ms,
 	pending_end(p);
 }
 
-void effect_go_on(void (*then)(const struct helper *h), const struct helper *h)
+void effect_go_on(const struct helper *h, const struct call *c, enum berth where,
+		  void (*then)(const struct helper *h))
 {
 	int status = 0;
-	pid_t pid = fork();
+	pid_t pid = berth_fork(h, c, where);
 
 	if (pid == 0) {
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
@@ -263,7 +265,7 @@ int effect_keep(struct keeper *k)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	pid = fork();
+	pid = berth_fork(k->h, k->c, k->where);
 	if (pid == 0) {
 		k->sock = pair[0];
 		close(pair[1]);
@@ -293,6 +295,52 @@ int effect_ask(struct keeper *k, int fd, const void *bytes, size_t len, int *ret
 	return r;
 }
 
+int effect_make(const struct helper *h, const struct call *c,
+		int (*make)(const struct helper *h, const void *ctx), const void *ctx)
+{
+	int pair[2], fd = -EBADF, r = -ENOMEM;
+	ssize_t n;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid = berth_fork(h, c, BERTH_CALLER);
+	if (pid == 0) {
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0) {
+			fd = r = make(h, ctx);
+			(void)send_with(pair[0], fd, &r, sizeof(r));
+		}
+		_exit(ANSWERED);
+	}
+	close(pair[0]);
+	n = pid < 0 ? -EAGAIN : receive_with(pair[1], &fd, &r, sizeof(r));
+	close(pair[1]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (n < 0)
+		return (int)n;
+	return r < 0 ? r : fd;
+}
+
+/* A child that was killed left what it had not taken away. */
+static void clean_up(const struct helper *h, pid_t pid)
+{
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "%d", pid);
+	if (h->devices >= 0)
+		(void)unlinkat(h->devices, name, 0);
+}
+
+/* Killed, and not by us: memory ran out in the caller's cgroup. */
+static int error_of(const struct pending *p, int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+			       sys_now_ns() < atomic_load(&p->deadline_ns)
+		       ? ENOMEM
+		       : EPERM;
+}
+
 void effect_reap(struct helper *h)
 {
 	for (unsigned int i = 0; i < SHARED_CHILDREN; i++) {
@@ -303,8 +351,10 @@ void effect_reap(struct helper *h)
 
 		if (!atomic_load(&p->since_ns) || waitpid(pid, &status, WNOHANG) != pid)
 			continue;
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != ANSWERED)
-			respond(h, &c, EPERM, 0, 0);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != ANSWERED) {
+			clean_up(h, pid);
+			respond(h, &c, error_of(p, status), 0, 0);
+		}
 		pending_end(p);
 	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "broker/berth.h"
 #include "broker/decide.h"
 #include "broker/target.h"
 
@@ -35,23 +36,36 @@ void outcome_let_pass(struct helper *h, const struct call *c);
 
 /**
  * effect_fork - let a child perform and answer a call while we go on
+ * @where:       whose cgroup pays; in BERTH_CALLER its container may stop the child, or starve it, so
+ *               it holds nothing there that others wait for
  * @act:         in the child: fills @o; the child answers and ends
  * @deadline_ms: it is killed after that, and the call refused
  *
  * When there is no child to be had the call is refused.
  */
-void effect_fork(struct helper *h, struct call *c, unsigned int deadline_ms,
+void effect_fork(struct helper *h, struct call *c, enum berth where, unsigned int deadline_ms,
 		 void (*act)(struct helper *h, struct call *c, struct outcome *o));
 
 /**
+ * effect_make - have a child make a file, in the cgroup of the caller, and wait for it
+ * @make: in the child: the file, or -errno
+ *
+ * Return: fd or -errno; -ENOMEM when the child died of it.
+ */
+int effect_make(const struct helper *h, const struct call *c,
+		int (*make)(const struct helper *h, const void *ctx), const void *ctx);
+
+/**
  * effect_go_on - go on in another child
+ * @where: of that
  * @then: done by the one that called this, with its rights, when the other has ended; NULL: nothing
  *
  * Context: in a child. Only a child of a process is in a pid namespace that it joined, and what
  * needs our rights at the end needs somebody who kept them. Returns in the new one; the other ends
  * as that does.
  */
-void effect_go_on(void (*then)(const struct helper *h), const struct helper *h);
+void effect_go_on(const struct helper *h, const struct call *c, enum berth where,
+		  void (*then)(const struct helper *h));
 
 /*
  * What needs rights that a child like the caller has not is done by another one that keeps ours,
@@ -64,6 +78,7 @@ struct keeper {
 	/* Performs a request. Return: 0 or -errno; may set *@ret_fd */
 	int (*serve)(const struct keeper *k, int fd, const void *bytes, size_t len, int *ret_fd);
 	const void *order; /* for @serve: what both know from before */
+	enum berth where;  /* of the asking one */
 	int sock;	   /* of the asking one */
 };
 

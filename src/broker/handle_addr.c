@@ -270,6 +270,8 @@ static int bind_path(struct helper *h, const struct call *c, const struct target
 	if (r < 0 || (size_t)r >= sizeof(job.path) - len || strlen(name) >= sizeof(un.sun_path))
 		return -ENAMETOOLONG;
 	r = ask_unix(h, c, o);
+	if (r == 0)
+		r = berth_spend(h, BERTH_INODE);
 	if (r < 0)
 		return r;
 	if (fchdir(dir) < 0)
@@ -355,8 +357,11 @@ void handle_address(struct helper *h, struct call *c)
 	} else if (!job.bind && is_inet() && (is_quick() || job.as_asked.ss_family == AF_UNSPEC)) {
 		quick_connect(h, c);
 	} else {
+		const bool binds = job.bind, inet = is_inet();
+
 		let_go();
-		effect_fork(h, c, job.bind && is_inet() ? DEADLINE_MS : CONNECT_MS, act_address);
+		effect_fork(h, c, binds && !inet ? BERTH_CALLER : BERTH_OURS,
+			    binds && inet ? DEADLINE_MS : CONNECT_MS, act_address);
 	}
 	let_go();
 }

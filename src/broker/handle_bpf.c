@@ -186,7 +186,9 @@ static void act_attach(struct helper *h, struct call *c, struct outcome *o)
 	AUTO_TARGET struct target t = TARGET_INIT;
 	AUTO_FD int cgroup = -EBADF, program = -EBADF, owned = -EBADF;
 	struct attachment what;
-	struct keeper k = { .h = h, .c = c, .t = &t, .serve = attach, .order = &what };
+	struct keeper k = {
+		.h = h, .c = c, .t = &t, .serve = attach, .order = &what, .where = BERTH_CALLER
+	};
 	int r = target_open(&t, h, c, NEED_USER);
 
 	if (r == 0)
@@ -224,7 +226,7 @@ void handle_bpf(struct helper *h, struct call *c)
 	else if (!h->confined && attaches)
 		may = decide_bpf_attach(attr_of(c), cmd == BPF_PROG_ATTACH);
 	if (may)
-		effect_fork(h, c, DEADLINE_MS, attaches ? act_attach : act_load);
+		effect_fork(h, c, BERTH_CALLER, DEADLINE_MS, attaches ? act_attach : act_load);
 	else
 		outcome_refuse(h, c, EPERM);
 }

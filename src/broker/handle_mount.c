@@ -194,7 +194,9 @@ static void act_mount(struct helper *h, struct call *c, struct outcome *o)
 	unsigned int need = NEED_USER | NEED_MNT;
 	AUTO_FD int names = -EBADF;
 	struct wanted w;
-	struct keeper k = { .h = h, .c = c, .t = &t, .serve = block_serve, .order = &w };
+	struct keeper k = {
+		.h = h, .c = c, .t = &t, .serve = block_serve, .order = &w, .where = BERTH_CALLER
+	};
 	int r = read_wanted(c, &w);
 
 	if (r == 0 && h->confined && is_on_device(&w))
@@ -211,7 +213,7 @@ static void act_mount(struct helper *h, struct call *c, struct outcome *o)
 		r = target_become(&t, need, 1ULL << CAP_SYS_ADMIN);
 	/* A procfs is of the pid namespace of whoever makes it. */
 	if (r == 0 && (need & NEED_PID))
-		effect_go_on(NULL, h);
+		effect_go_on(h, c, BERTH_CALLER, NULL);
 	/* As for the kernel: others than root don't mount. */
 	if (r == 0 && geteuid() != 0)
 		r = -EPERM;
@@ -222,7 +224,11 @@ static void act_mount(struct helper *h, struct call *c, struct outcome *o)
 
 void handle_mount(struct helper *h, struct call *c)
 {
-	effect_fork(h, c, DEADLINE_MS, act_mount);
+	const struct policy_fs *fs = c->arg[2].bytes ? policy_fs_find(c->arg[2].bytes) : NULL;
+	const bool on_device = fs && fs->way == POLICY_FS_BLOCK;
+
+	/* A device of the host is opened whatever the container's cgroup says of it. */
+	effect_fork(h, c, on_device ? BERTH_OURS : BERTH_CALLER, DEADLINE_MS, act_mount);
 }
 
 /* ---- umount2 ---------------------------------------------------------------------------------- */
@@ -291,5 +297,5 @@ static void act_umount(struct helper *h, struct call *c, struct outcome *o)
 
 void handle_umount(struct helper *h, struct call *c)
 {
-	effect_fork(h, c, DEADLINE_MS, act_umount);
+	effect_fork(h, c, BERTH_OURS, DEADLINE_MS, act_umount);
 }

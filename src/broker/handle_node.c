@@ -43,7 +43,8 @@ static void forget_node(const struct helper *h)
 }
 
 /* Made before anything is decided, by whoever has the right; seen by nobody until it is moved. */
-static int make_node(const struct helper *h, const struct target *t, const struct node *n)
+static int make_node(const struct helper *h, const struct call *c, const struct target *t,
+		     const struct node *n)
 {
 	const struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
 	const char *name = own_name;
@@ -64,7 +65,7 @@ static int make_node(const struct helper *h, const struct target *t, const struc
 	else
 		r = sys_mount_setattr(fd, "", AT_EMPTY_PATH, &attr);
 	if (r == 0) {
-		effect_go_on(forget_node, h);
+		effect_go_on(h, c, BERTH_CALLER, forget_node);
 		return fd;
 	}
 	forget_node(h);
@@ -122,9 +123,12 @@ static int perform(struct helper *h, struct call *c, const struct target *t, con
 		return r;
 	if (node >= 0)
 		return put_node(h, c, node, dir, name);
-	if (!call_alive(h, c))
-		return -ESRCH;
-	return mknodat(dir, name, n->mode, n->dev) < 0 ? -errno : 0;
+	r = berth_spend(h, BERTH_INODE);
+	if (r == 0 && !call_alive(h, c))
+		r = -ESRCH;
+	if (r == 0 && mknodat(dir, name, n->mode, n->dev) < 0)
+		r = -errno;
+	return r;
 }
 
 static void act_mknod(struct helper *h, struct call *c, struct outcome *o)
@@ -136,7 +140,7 @@ static void act_mknod(struct helper *h, struct call *c, struct outcome *o)
 	int r = target_open(&t, h, c, NEED_USER | NEED_MNT);
 
 	if (r == 0 && lends) {
-		node = S_ISCHR(n.mode) || S_ISBLK(n.mode) ? make_node(h, &t, &n) : -EPERM;
+		node = S_ISCHR(n.mode) || S_ISBLK(n.mode) ? make_node(h, c, &t, &n) : -EPERM;
 		r = node < 0 ? node : 0;
 	}
 	if (r == 0)
@@ -149,7 +153,11 @@ static void act_mknod(struct helper *h, struct call *c, struct outcome *o)
 	o->error = -r;
 }
 
+/* A node of a device is ours until it is given away, whatever the container's cgroup says of devices. */
 void handle_mknod(struct helper *h, struct call *c)
 {
-	effect_fork(h, c, DEADLINE_MS, act_mknod);
+	const struct node n = node_of(c);
+	const bool lends = !decide_device_is_free(n.mode, major(n.dev), minor(n.dev));
+
+	effect_fork(h, c, lends ? BERTH_OURS : BERTH_CALLER, DEADLINE_MS, act_mknod);
 }

@@ -177,8 +177,12 @@ static int record_owner(const struct helper *h, const struct target *t, int fd, 
 	if (!rec.there && (uid == UINT32_MAX || uid == s.st_uid) &&
 	    (gid == UINT32_MAX || gid == s.st_gid))
 		return 0;
-	if (!rec.there)
+	if (!rec.there) {
+		r = berth_spend(h, sizeof(record_name) + RECORD_MAX);
+		if (r < 0)
+			return r;
 		rec = (struct record){ .uid = s.st_uid, .gid = s.st_gid };
+	}
 	rec.uid = uid == UINT32_MAX ? rec.uid : uid;
 	rec.gid = gid == UINT32_MAX ? rec.gid : gid;
 	rec.mode = s.st_mode;
@@ -210,7 +214,7 @@ static void act_chown(struct helper *h, struct call *c, struct outcome *o)
 
 void handle_chown(struct helper *h, struct call *c)
 {
-	effect_fork(h, c, DEADLINE_MS, act_chown);
+	effect_fork(h, c, BERTH_CALLER, DEADLINE_MS, act_chown);
 }
 
 /* ---- chmod --------------------------------------------------------------------------------------- */
@@ -257,5 +261,5 @@ static void act_chmod(struct helper *h, struct call *c, struct outcome *o)
 
 void handle_chmod(struct helper *h, struct call *c)
 {
-	effect_fork(h, c, DEADLINE_MS, act_chmod);
+	effect_fork(h, c, BERTH_CALLER, DEADLINE_MS, act_chmod);
 }

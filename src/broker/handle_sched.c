@@ -145,7 +145,7 @@ static void act_sched(struct helper *h, struct call *c, struct outcome *o)
 	else if (r == 0 && order.pid)
 		r = setns(t.pidns, CLONE_NEWPID) < 0 ? -errno : 0;
 	if (r == 0 && order.pid)
-		effect_go_on(NULL, h);
+		effect_go_on(h, c, BERTH_OURS, NULL);
 	if (r == 0)
 		r = decide_order(h, c, who, o);
 	/* With the host's right nobody asks whose the process is. */
@@ -167,5 +167,5 @@ void handle_sched(struct helper *h, struct call *c)
 	if (r < 0)
 		outcome_refuse(h, c, r);
 	else
-		effect_fork(h, c, DEADLINE_MS, act_sched);
+		effect_fork(h, c, BERTH_OURS, DEADLINE_MS, act_sched);
 }

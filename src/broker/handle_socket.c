@@ -188,7 +188,9 @@ void handle_socket(struct helper *h, struct call *c)
 	/* A default does not lend: then the kernel says what the container may by itself. */
 	if (o.error == 0 && (way == SOCKET_RAW || (way == SOCKET_PING && !h->confined)) &&
 	    decide_names_socket(h->policy, &ask, way, &o.ruling.verdict)) {
-		effect_fork(h, c, DEADLINE_MS, act_socket);
+		/* While ping sockets may be had others wait for the lock. */
+		effect_fork(h, c, way == SOCKET_PING ? BERTH_OURS : BERTH_CALLER, DEADLINE_MS,
+			    act_socket);
 		return;
 	}
 	o.continued = o.error == 0;

@@ -23,7 +23,7 @@ enum {
 	DEADLINE_MS = 2000,
 	HOST_TEXT_MAX = 1 << 20,
 	MAPS_MAX = 16 << 20,
-	FRESH_NS = 1000000000, /* so long a text is good: what was given away lies in our memory */
+	FRESH_NS = 1000000000, /* so long a text is good */
 };
 
 static const char *const files[VIEW_COUNT] = {
@@ -139,8 +139,10 @@ static int seal(const struct buf *text, const char *name)
 	return r < 0 ? r : TAKE_FD(fd);
 }
 
-static int make_text(const struct helper *h, enum policy_view view)
+/* What is given away lies in memory for as long as the container keeps it open. */
+static int make_text(const struct helper *h, const void *ctx)
 {
+	const enum policy_view view = *(const enum policy_view *)ctx;
 	AUTO_BUF struct buf host = { 0 }, text = { 0 };
 	AUTO_FD int file = openat(h->proc, files[view], O_RDONLY | O_CLOEXEC);
 	static struct view_facts f;
@@ -152,11 +154,12 @@ static int make_text(const struct helper *h, enum policy_view view)
 		return r;
 	if (!view_text(view, &f, host.data ? host.data : "", &text))
 		return -ENODATA;
-	return text.failed ? -ENOMEM : seal(&text, files[view]);
+	r = text.failed ? -ENOMEM : berth_spend(h, text.len);
+	return r < 0 ? r : seal(&text, files[view]);
 }
 
 /* Read-only, with a position of its own. Return: fd or -errno. */
-static int show(const struct helper *h, enum policy_view view)
+static int show(const struct helper *h, const struct call *c, enum policy_view view)
 {
 	struct shown *s = &shown[view];
 	const uint64_t now = sys_now_ns();
@@ -167,7 +170,7 @@ static int show(const struct helper *h, enum policy_view view)
 		if (s->until_ns)
 			close(s->fd);
 		*s = (struct shown){ 0 };
-		fd = make_text(h, view);
+		fd = effect_make(h, c, make_text, &view);
 		if (fd < 0)
 			return fd;
 		*s = (struct shown){ .until_ns = now + FRESH_NS, .fd = fd };
@@ -213,7 +216,7 @@ void handle_open(struct helper *h, struct call *c)
 	if (named >= 0)
 		view = view_of(h, named);
 	if (view != VIEW_COUNT && may_see(h, c, view, &o))
-		fd = show(h, view);
+		fd = show(h, c, view);
 	if (fd < 0) {
 		outcome_let_pass(h, c);
 		return;
@@ -311,5 +314,5 @@ void handle_sysinfo(struct helper *h, struct call *c)
 	else if (!may_see(h, c, VIEW_SYSINFO, &o))
 		outcome_let_pass(h, c);
 	else
-		effect_fork(h, c, DEADLINE_MS, act_sysinfo);
+		effect_fork(h, c, BERTH_OURS, DEADLINE_MS, act_sysinfo);
 }

@@ -72,6 +72,9 @@ static int perform(struct helper *h, struct call *c, int file, struct keeper *k,
 		r = effect_ruling(h, c, &ask, lends, o);
 	if (r < 0)
 		return r;
+	r = berth_spend(h, a->len + BERTH_INODE);
+	if (r < 0)
+		return r;
 	if (!lends)
 		return call_alive(h, c) ? set_own(h, file, a) : -ESRCH;
 	owned = place_open_owned(h->proc, file);
@@ -85,7 +88,9 @@ static void act_xattr(struct helper *h, struct call *c, struct outcome *o)
 	const int follow = str_eq(c->kind->name, "lsetxattr") ? O_NOFOLLOW : 0;
 	AUTO_TARGET struct target t = TARGET_INIT;
 	AUTO_FD int file = -EBADF;
-	struct keeper k = { .h = h, .c = c, .t = &t, .serve = set_lent, .order = &a };
+	struct keeper k = {
+		.h = h, .c = c, .t = &t, .serve = set_lent, .order = &a, .where = BERTH_CALLER
+	};
 	int r = target_open(&t, h, c, NEED_USER | NEED_MNT);
 
 	read_attribute(c, &a);
@@ -128,5 +133,5 @@ void handle_xattr(struct helper *h, struct call *c)
 	if (r < 0)
 		outcome_refuse(h, c, r);
 	else
-		effect_fork(h, c, DEADLINE_MS, act_xattr);
+		effect_fork(h, c, BERTH_CALLER, DEADLINE_MS, act_xattr);
 }

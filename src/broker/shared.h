@@ -37,6 +37,7 @@ struct shared {
 	struct desk desk[SHARED_HELPERS];
 	_Atomic uint64_t mount[SHARED_MOUNTS]; /* its id, and in the lowest byte its kind; 0: free */
 	_Atomic uint32_t program[SHARED_PROGRAMS]; /* their ids; 0: free */
+	_Atomic uint64_t uncharged;		   /* bytes, see berth_spend */
 };
 
 /** pending_begin - @id is being worked on, by @pid, until @deadline_ns at the latest */

@@ -2,6 +2,7 @@
 #include "broker/view.h"
 
 #include "base/parse.h"
+#include "broker/cgroup.h"
 #include "sys/syscalls.h"
 
 #include <errno.h>
@@ -11,77 +12,7 @@
 #include <time.h>
 
 /* The container's numbers, from the cgroups of its first process: v1, v2, or both side by side. */
-enum { TEXT_MAX = 16 << 10 };
-
-/* A cgroup of the process, as a directory. */
-struct place {
-	char dir[PATH_MAX];
-	size_t mount_len; /* of the part that is the mount: nothing above it is ours to look at */
-	bool v2;
-};
-
-static bool has_word(const char *list, const char *word, char gap)
-{
-	const size_t n = strlen(word);
-
-	while (list && *list) {
-		const char *end = strchrnul(list, gap);
-
-		if ((size_t)(end - list) == n && memcmp(list, word, n) == 0)
-			return true;
-		list = *end ? end + 1 : NULL;
-	}
-	return false;
-}
-
-/* "ID:CONTROLLERS:PATH" of the hierarchy. Return: the path up to the end of its line, or NULL. */
-static const char *path_in(const char *cgroup, const struct cgroup_hierarchy *y, size_t *ret_len)
-{
-	for (const char *line = cgroup; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		const char *names = strchr(line, ':'),
-			   *path = names ? strchr(names + 1, ':') : NULL;
-		size_t n;
-
-		if (!path)
-			return NULL;
-		n = (size_t)(path - names) - 1;
-		if (strlen(y->controllers) == n && memcmp(names + 1, y->controllers, n) == 0) {
-			*ret_len = strcspn(path + 1, "\n");
-			return path + 1;
-		}
-	}
-	return NULL;
-}
-
-static bool find_place(const struct host_cgroups *all, const char *cgroup, const char *controller,
-		       struct place *ret)
-{
-	const struct cgroup_hierarchy *y = NULL;
-	const char *path;
-	size_t len = 0, root;
-	int n;
-
-	/* Where v1 has it, v2 has not. */
-	for (size_t i = 0; i < all->count; i++) {
-		const struct cgroup_hierarchy *at = &all->hierarchies[i];
-
-		if ((at->v2 && !y) || (!at->v2 && has_word(at->controllers, controller, ',')))
-			y = at;
-	}
-	path = y ? path_in(cgroup, y, &len) : NULL;
-	if (!path)
-		return false;
-	root = str_eq(y->mount_root, "/") ? 0 : strlen(y->mount_root);
-	if (root > len || strncmp(path, y->mount_root, root) != 0)
-		return false;
-	n = snprintf(ret->dir, sizeof(ret->dir), "%s%.*s", y->mount, (int)(len - root),
-		     path + root);
-	ret->mount_len = strlen(y->mount);
-	ret->v2 = y->v2;
-	return n > 0 && (size_t)n < sizeof(ret->dir);
-}
-
-static int read_file(const struct place *p, const char *name, char *ret, size_t size)
+static int read_file(const struct cgroup_place *p, const char *name, char *ret, size_t size)
 {
 	char path[PATH_MAX + 64];
 
@@ -90,7 +21,7 @@ static int read_file(const struct place *p, const char *name, char *ret, size_t 
 }
 
 /* A number, or "max". Return: UINT64_MAX when there is none. */
-static uint64_t read_number(const struct place *p, const char *name)
+static uint64_t read_number(const struct cgroup_place *p, const char *name)
 {
 	char text[64];
 	uint64_t n = UINT64_MAX;
@@ -119,9 +50,9 @@ static uint64_t value_of(const char *text, const char *key)
 }
 
 /* On v2 the limits above hold, too. */
-static uint64_t least_above(const struct place *at, const char *name)
+static uint64_t least_above(const struct cgroup_place *at, const char *name)
 {
-	struct place p = *at;
+	struct cgroup_place p = *at;
 	uint64_t least = UINT64_MAX;
 	char *slash;
 
@@ -143,7 +74,7 @@ static uint64_t limit_of(uint64_t n)
 	return n == 0 || n >= (uint64_t)INT64_MAX / 2 ? UINT64_MAX : n;
 }
 
-static void read_memory_v1(const struct place *p, const char *stat, struct view_facts *f)
+static void read_memory_v1(const struct cgroup_place *p, const char *stat, struct view_facts *f)
 {
 	const uint64_t both = limit_of(value_of(stat, "hierarchical_memsw_limit"));
 
@@ -163,7 +94,7 @@ static void read_memory_v1(const struct place *p, const char *stat, struct view_
 	f->inactive_file = value_of(stat, "total_inactive_file");
 }
 
-static void read_memory_v2(const struct place *p, const char *stat, struct view_facts *f)
+static void read_memory_v2(const struct cgroup_place *p, const char *stat, struct view_facts *f)
 {
 	f->mem_limit = least_above(p, "memory.max");
 	f->mem_usage = read_number(p, "memory.current");
@@ -182,9 +113,9 @@ static void read_memory_v2(const struct place *p, const char *stat, struct view_
 	f->slab_unreclaimable = value_of(stat, "slab_unreclaimable");
 }
 
-static void read_memory(const struct place *p, struct view_facts *f)
+static void read_memory(const struct cgroup_place *p, struct view_facts *f)
 {
-	static char stat[TEXT_MAX];
+	static char stat[CGROUP_TEXT_MAX];
 
 	if (read_file(p, "memory.stat", stat, sizeof(stat)) <= 0)
 		return;
@@ -198,7 +129,7 @@ static void read_memory(const struct place *p, struct view_facts *f)
 		f->swap_usage = 0;
 }
 
-static void read_cpus(const struct place *p, struct view_facts *f)
+static void read_cpus(const struct cgroup_place *p, struct view_facts *f)
 {
 	static const char *const v1[] = { "cpuset.effective_cpus", "cpuset.cpus", NULL };
 	static const char *const v2[] = { "cpuset.cpus.effective", NULL };
@@ -211,7 +142,7 @@ static void read_cpus(const struct place *p, struct view_facts *f)
 		}
 }
 
-static void read_use(const struct place *p, struct view_facts *f)
+static void read_use(const struct cgroup_place *p, struct view_facts *f)
 {
 	char stat[4096];
 	const uint64_t ns = p->v2 ? UINT64_MAX : read_number(p, "cpuacct.usage");
@@ -237,9 +168,9 @@ int view_read(int proc, const struct host_cgroups *cgroups, pid_t pid, uint64_t 
 	      struct view_facts *ret)
 {
 	struct view_facts f = { .mem_limit = UINT64_MAX, .swap_limit = UINT64_MAX };
-	static char cgroup[TEXT_MAX];
+	static char cgroup[CGROUP_TEXT_MAX];
 	char name[32];
-	struct place p;
+	struct cgroup_place p;
 	uint64_t n, now_start = 0;
 
 	(void)snprintf(name, sizeof(name), "%d/cgroup", pid);
@@ -248,13 +179,13 @@ int view_read(int proc, const struct host_cgroups *cgroups, pid_t pid, uint64_t 
 	/* It is the one that was brought: then what was read is its own. */
 	if (sys_start_time(pid, &now_start, NULL) < 0 || now_start != start)
 		return -ESRCH;
-	if (find_place(cgroups, cgroup, "memory", &p))
+	if (cgroup_place(cgroups, cgroup, "memory", &p))
 		read_memory(&p, &f);
-	if (find_place(cgroups, cgroup, "cpuset", &p))
+	if (cgroup_place(cgroups, cgroup, "cpuset", &p))
 		read_cpus(&p, &f);
-	if (find_place(cgroups, cgroup, "cpuacct", &p))
+	if (cgroup_place(cgroups, cgroup, "cpuacct", &p))
 		read_use(&p, &f);
-	if (find_place(cgroups, cgroup, "pids", &p)) {
+	if (cgroup_place(cgroups, cgroup, "pids", &p)) {
 		n = read_number(&p, "pids.current");
 		f.processes = n == UINT64_MAX ? 0 : n;
 	}

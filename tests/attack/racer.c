@@ -11,6 +11,8 @@
  *   racer thief SOCKET           brings a listener and takes its notifications all the same, for ever
  *   racer crowd SOCKET COUNT     so many processes, each with a listener of its own, that ask now and then
  *   racer killed TRIES           callers that are killed; prints how many of their mounts were known
+ *   racer hoard KIND COUNT       makes so many "pipe", "socket", "attribute" in /mnt and keeps them; prints
+ *                                how many there are, and the number of the error if there was one
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -679,6 +681,50 @@ static void killed(long tries)
 	printf("%ld %ld %d\n", mounted, known, is_mounted(good_dir));
 }
 
+/* ---- what stays in memory ------------------------------------------------------------------------ */
+
+static int keep_socket(const char *path)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+
+	strncpy(un.sun_path, path, sizeof(un.sun_path) - 1);
+	r = bind(fd, (struct sockaddr *)&un, sizeof(un));
+	close(fd);
+	return r;
+}
+
+static int keep_attribute(const char *path, long i)
+{
+	static const char value[2048];
+	char name[32];
+
+	/* A tmpfs has 128 KB of them for a file. */
+	snprintf(name, sizeof(name), "user.%ld", i % 32);
+	if (i % 32 == 0 && mknod(path, S_IFREG | 0600, 0) < 0)
+		return -1;
+	return setxattr(path, name, value, sizeof(value), 0);
+}
+
+static void hoard(const char *kind, long count)
+{
+	long made = 0;
+	int r = 0;
+
+	for (; r == 0 && made < count; made += r == 0) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/mnt/%ld", *kind == 'a' ? made / 32 : made);
+		if (*kind == 'p')
+			r = mknod(path, S_IFIFO | 0600, 0);
+		else if (*kind == 's')
+			r = keep_socket(path);
+		else
+			r = keep_attribute(path, made);
+	}
+	printf("%ld %d\n", made, r < 0 ? errno : 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 3 && !strcmp(argv[1], "race")) {
@@ -694,6 +740,8 @@ int main(int argc, char **argv)
 		crowd(argv[2], atol(argv[3]));
 	} else if (argc > 2 && !strcmp(argv[1], "killed")) {
 		killed(atol(argv[2]));
+	} else if (argc > 3 && !strcmp(argv[1], "hoard")) {
+		hoard(argv[2], atol(argv[3]));
 	} else {
 		fprintf(stderr, "racer: what?\n");
 		return 2;

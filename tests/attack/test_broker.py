@@ -22,7 +22,7 @@ from harness import TIMEOUT, compiled, need, run, wait_for
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
 FULL = os.environ.get("CAY_AGENT_FULL") == "1"
 HERE = pathlib.Path(__file__).resolve().parent
-LONG = 1200 if FULL else TIMEOUT
+LONG = 1200 if FULL else 4 * TIMEOUT
 
 
 def tries(short, full=100000):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks of a container on the broker of its own, which runs as the user that the container is."""
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
@@ -12,7 +13,7 @@ import pytest
 
 import harness
 from agent import Agent, ask, rootless_bundle
-from harness import compiled, need, run, wait_for
+from harness import compiled, in_user_namespace, need, run, wait_for
 from test_broker import LONG, RACES, racer, tries
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64" and not harness.MUST_RUN, reason="x86_64")
@@ -211,3 +212,81 @@ def test_who_has_no_process_left_is_refused_and_takes_no_processor(cay, user):
     assert answer == "ENOSYS", "there was always a number left"
     # Five seconds of trying at once again would be 500.
     assert int(fields[11]) + int(fields[12]) < 100, "hundredths of a second"
+
+
+# What is made, so many of it that it is more than the limit.
+HOARD = {"pipe": ("allow mknod p on /**\n", 4000), "socket": ("allow unix /mnt/*\nallow socket unix stream\n", 4000),
+         "attribute": ("allow mknod f on /**\nallow xattr user.* on /mnt/**\n", 2000)}
+
+
+@pytest.mark.parametrize("kind", HOARD)
+@pytest.mark.parametrize("whose", ["private", "agent"])
+def test_what_is_made_for_a_container_counts_against_its_limit(cay, kind, whose):
+    """Else whoever is lent a call has the broker's memory beside his own."""
+    policy, count = HOARD[kind]
+    b = rootless_bundle(cay)
+    in_user_namespace(b)
+    b.config["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev"]})
+    shutil.copy(racer(), b.rootfs / "bin/racer")
+    b.args("racer", "hoard", kind, str(count))
+    (cay.shm / "policy").write_text(policy)
+    with contextlib.ExitStack() as stack:
+        options = ["--policy", cay.shm / "policy"]
+        if whose == "agent":
+            agent = stack.enter_context(Agent(cay, {"a": policy}))
+            ask(b, agent.sock, "a")
+            options = []
+        r = cay.run(b, *options)
+        assert r.out == f"{count} 0\n", ("an attack that never wins shows nothing", r)
+        b.linux["resources"] = {"memory": {"limit": 3 << 20}}
+        r = cay.run(b, *options)
+        # The broker's child dies first, which the call says, unless it was the program itself that went over the limit.
+        made, error = map(int, r.out.split() or (count // 2, errno.ENOMEM))
+        assert (r.rc == 0 and r.out) or r.rc == 128 + signal.SIGKILL, r
+        assert 100 < made < count and error == errno.ENOMEM, r
+        if whose == "agent":
+            assert agent.process.poll() is None and agent.records()[-1]["container"]
+
+
+def test_where_the_broker_may_not_go_what_it_makes_has_a_bound(cay, user):
+    """As when systemd has put the container into a cgroup that is its alone."""
+    b = rootless_bundle(cay)
+    shutil.copy(racer(), b.rootfs / "bin/racer")
+    hoard = 'while ! [ -e "/tmp/go-$1" ]; do sleep 0.1; done; racer hoard pipe 2000 >"/tmp/new-$1"; mv "/tmp/new-$1" "/tmp/out-$1"; rm -f /mnt/*'
+    (cay.shm / "policy").write_text("allow mknod p on /**\n")
+    user.write(b.args("sh", "-c", f"for at in here there; do sh -c '{hoard}' - $at; done"))
+    id = cay.id()
+    quietly(user, "run", "-d", "--policy", cay.shm / "policy", "-b", b.path, id)
+    memory = harness.CGROUP_ROOT / "memory"
+    theirs = (memory if memory.exists() else harness.CGROUP_ROOT) / f"{cay.token}-theirs"
+    theirs.mkdir()
+
+    def made(at):
+        (b.rootfs / f"tmp/go-{at}").touch()
+        return wait_for(lambda: harness.read(b.rootfs / f"tmp/out-{at}"), "the pipes").decode().split()
+    assert made("here") == ["2000", "0"], "an attack that never wins shows nothing"
+    (theirs / "cgroup.procs").write_text(str(user.pid(id)))
+    # The shell that waits is a child, which was there before.
+    for pid in run(["pgrep", "-P", user.pid(id)]).lines:
+        with contextlib.suppress(ProcessLookupError):
+            (theirs / "cgroup.procs").write_text(pid)
+    assert made("there") == ["1024", str(errno.ENOSPC)]
+    user.delete(id)
+    theirs.rmdir()
+
+
+@pytest.mark.parametrize("whose", ["private", "agent"])
+def test_a_container_without_a_process_left_is_answered(cay, whose):
+    """The child that is born in its cgroup is one more."""
+    b = rootless_bundle(cay)
+    in_user_namespace(b)
+    b.linux["resources"] = {"pids": {"limit": 2}}
+    b.sh("sleep 1000 & exec ask mknod /dev/shm/pipe p 0 0")
+    policy = "allow mknod p on /**\n"
+    (cay.shm / "policy").write_text(policy)
+    if whose == "private":
+        assert cay.out(b, "--policy", cay.shm / "policy") == "ok\n"
+        return
+    with Agent(cay, {"a": policy}) as agent:
+        ask(b, agent.sock, "a")
+        assert cay.out(b) == "ok\n"
