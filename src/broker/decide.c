@@ -62,15 +62,19 @@ bool decide_names_socket(const struct policy *p, const struct policy_ask *ask, e
 
 bool decide_address(const struct socket_facts *s, int family, size_t len, int *ret_type)
 {
+	/* AF_SMC is TCP, as far as one can see. */
+	const bool other = s->family != AF_INET && s->family != AF_INET6;
+
 	*ret_type = 0;
 	if (s->type == SOCK_DGRAM)
 		*ret_type = SOCK_DGRAM;
-	if (s->type == SOCK_STREAM && (s->protocol == IPPROTO_TCP || s->protocol == IPPROTO_MPTCP))
+	if (s->type == SOCK_STREAM &&
+	    (other || s->protocol == IPPROTO_TCP || s->protocol == IPPROTO_MPTCP))
 		*ret_type = SOCK_STREAM;
 	if (family == AF_INET)
 		return len >= sizeof(struct sockaddr_in);
 	/* RFC 2133 has no scope, and the kernel takes that length, too. */
-	return family == AF_INET6 && s->family == AF_INET6 &&
+	return family == AF_INET6 && s->family != AF_INET &&
 	       len >= offsetof(struct sockaddr_in6, sin6_scope_id);
 }
 

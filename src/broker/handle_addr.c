@@ -161,7 +161,10 @@ static void act_bind(struct helper *h, struct call *c, struct outcome *o)
 
 /* ---- other families ----------------------------------------------------------------------------- */
 
-/* No rule speaks of their addresses: who may have such a socket may use it. */
+/*
+ * No rule speaks of their addresses: who may have such a socket may use it. But some (AF_SMC, AF_RDS) take those
+ * of the internet, and get there.
+ */
 static void act_other(struct helper *h, struct call *c, struct outcome *o)
 {
 	const struct policy_ask ask = { .kind = POLICY_SOCKET,
@@ -169,8 +172,13 @@ static void act_other(struct helper *h, struct call *c, struct outcome *o)
 						      .type = job.facts.type,
 						      .protocol = job.facts.protocol } };
 	AUTO_TARGET struct target t = TARGET_INIT;
-	int r = effect_ruling(h, c, &ask, false, o);
+	const int family = job.as_asked.ss_family;
+	int r = 0;
 
+	if (family == AF_INET || family == AF_INET6)
+		r = ask_inet(h, c, o) < 0 ? -EPERM : 0;
+	if (r == 0)
+		r = effect_ruling(h, c, &ask, false, o);
 	if (r == 0)
 		r = target_open(&t, h, c, NEED_USER);
 	if (r == 0)

@@ -348,13 +348,16 @@ static socklen_t address(const char *host, const char *port, struct sockaddr_sto
 	return sizeof(*in);
 }
 
+/* "odd": a socket of another family, given an internet address */
 static int socket_for(const char *proto, const char *host)
 {
+	if (!strcmp(proto, "odd"))
+		return socket(AF_UNIX, SOCK_STREAM, 0);
 	return socket(strchr(host, ':') ? AF_INET6 : AF_INET,
 		      !strcmp(proto, "udp") ? SOCK_DGRAM : SOCK_STREAM, 0);
 }
 
-/* connect tcp|udp HOST PORT [nonblock] */
+/* connect tcp|udp|odd HOST PORT [nonblock] */
 static int do_connect(char **a)
 {
 	struct sockaddr_storage s;

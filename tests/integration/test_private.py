@@ -298,6 +298,7 @@ allow sched other
 allow sched cpus 0
 """
     b = held.bundle().sh("""ask listen 127.0.0.1 80; ask listen 127.0.0.1 81; ask connect tcp 127.0.0.1 80; ask connect tcp 127.0.0.1 82
+        ask connect odd 127.0.0.1 80; ask connect odd 127.0.0.1 82
         ask socket 2 3 1; ask socket 17 3 768; ask socket 16 3 0
         ask mknod /tmp/pipe p 0 0; stat -c %F /tmp/pipe; ask mknod /mnt/pipe p 0 0; ask mknod /tmp/null c 1 3
         ask mount /srv /mnt/x '' 0x1000 ''; touch /mnt/x/f; ask mount /bin /mnt/x '' 0x1000 ''
@@ -307,7 +308,7 @@ allow sched cpus 0
         ask sched 0 0; ask sched 1 5; sleep 5 </dev/null >/dev/null 2>&1 & ask sched 0 0 $!; ask affinity 0; ask affinity 1""")
     (b.rootfs / "srv").mkdir()
     r = held.run(b, policy)
-    assert r.lines == ["ok", "EPERM", "ok", "EPERM", "ok", "EPERM", "EPERM", "ok", "fifo", "EPERM", "EPERM", "ok", "EPERM",
+    assert r.lines == ["ok", "EPERM", "ok", "EPERM", "EINVAL", "EPERM", "ok", "EPERM", "EPERM", "ok", "fifo", "EPERM", "EPERM", "ok", "EPERM",
                        "ok", "EPERM", "ok", "EPERM", "ok", "EPERM", "ok", "0 0", "EPERM", "0 0", "ok", "0 0", "ok", "EPERM"], r
     assert "Read-only" in r.err, r
 

@@ -131,6 +131,7 @@ static void addresses_have_to_be_whole(void **state)
 	const struct socket_facts tcp = { AF_INET, SOCK_STREAM, IPPROTO_TCP };
 	const struct socket_facts tcp6 = { AF_INET6, SOCK_STREAM, IPPROTO_TCP };
 	const struct socket_facts sctp = { AF_INET, SOCK_STREAM, IPPROTO_SCTP };
+	const struct socket_facts smc = { AF_SMC, SOCK_STREAM, 0 };
 	int type;
 
 	(void)state;
@@ -142,6 +143,9 @@ static void addresses_have_to_be_whole(void **state)
 	assert_true(decide_address(&tcp6, AF_INET6, 24, &type));
 	assert_false(decide_address(&tcp6, AF_INET6, 23, &type));
 	assert_false(decide_address(&tcp, AF_UNSPEC, 16, &type));
+	/* AF_SMC: the other side takes it for TCP. */
+	assert_true(decide_address(&smc, AF_INET6, 28, &type));
+	assert_int_equal(type, SOCK_STREAM);
 	/* Rules have no word for it, so none but a wildcard matches. */
 	assert_true(decide_address(&sctp, AF_INET, 16, &type));
 	assert_int_equal(type, 0);
