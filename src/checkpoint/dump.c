@@ -9,6 +9,7 @@
 #include "oci/parse.h"
 #include "sys/syscalls.h"
 
+#include <linux/sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -195,6 +196,10 @@ static int open_running(struct dump *d, struct err *e)
 		return err_set(e, EOPNOTSUPP,
 			       "container %s is held to a policy, and what is restored of it "
 			       "would be held to none",
+			       o->id);
+	/* What it stands in is in no list that CRIU could read. */
+	if (!(d->c.namespaces & CLONE_NEWNS))
+		return err_set(e, EOPNOTSUPP, "container %s has no mount namespace of its own",
 			       o->id);
 	r = oci_spec_load(d->c.dir_fd, "config.json", &d->spec, e);
 	if (r == 0 && notify_has_dir(d->c.dir))

@@ -40,7 +40,7 @@ char *notify_env(void)
 
 bool notify_asked(const struct oci_spec *s)
 {
-	if (!manager() || !oci_namespace(s, OCI_NS_MOUNT))
+	if (!manager() || !oci_can_mount(s))
 		return false;
 	for (size_t i = 0; s->process && i < s->process->env.count; i++)
 		if (str_starts(s->process->env.list[i], "NOTIFY_SOCKET="))

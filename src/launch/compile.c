@@ -5,6 +5,7 @@
 #include "mech/cgroup/cgroup.h"
 #include "mech/hooks/hooks.h"
 #include "mech/lsm/lsm.h"
+#include "mech/mount/mount.h"
 #include "mech/mount/mount_plan.h"
 #include "mech/netdev/netdev.h"
 #include "mech/ns/ns.h"
@@ -112,7 +113,7 @@ static void terminal(struct compiler *c)
 						   slot } });
 	}
 	c->info->terminal_to_planner = slot == SLOT_NONE;
-	tty_plan(c->s->process, slot, oci_namespace(c->s, OCI_NS_MOUNT) != NULL, c->p);
+	tty_plan(c->s->process, slot, oci_can_mount(c->s), c->p);
 }
 
 /* Both the namespaces and the host are there: interfaces, and the hooks that look at them. */
@@ -129,6 +130,14 @@ static int before_pivot(struct compiler *c, struct err *e)
 	if (r == 0)
 		r = hooks(c, OCI_HOOK_PRESTART, PHASE_HOOKS, "creating", e);
 	return r < 0 ? r : hooks(c, OCI_HOOK_CREATE_RUNTIME, PHASE_HOOKS, "creating", e);
+}
+
+/* All mounts are made: into the namespace that the container has, with them as the root but not in its tree. */
+static void go_home(struct compiler *c)
+{
+	plan_add_num(c->p, PHASE_INIT, STEP_PIVOT, MNT_PIVOT_DETACH);
+	ns_plan_home(c->p);
+	plan_add_num(c->p, PHASE_INIT, STEP_PIVOT, MNT_PIVOT_CHROOT);
 }
 
 static int root_and_mounts(struct compiler *c, struct err *e)
@@ -160,7 +169,10 @@ static int root_and_mounts(struct compiler *c, struct err *e)
 	ns_plan_names(c->s, c->p);
 	if (c->s->root->readonly && c->s->process && !str_eq(c->s->process->cwd, "/"))
 		cred_plan_workdir(c->s->process, &c->cred, c->p);
-	return mnt_plan_late(c->s, c->h, &o, c->p, e);
+	r = mnt_plan_late(c->s, c->h, &o, c->p, e);
+	if (r == 0 && !oci_namespace(c->s, OCI_NS_MOUNT) && oci_can_mount(c->s))
+		go_home(c);
+	return r;
 }
 
 static void gate(struct compiler *c)

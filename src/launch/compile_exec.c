@@ -3,6 +3,7 @@
 
 #include "mech/cgroup/cgroup.h"
 #include "mech/hooks/hooks.h"
+#include "mech/mount/mount.h"
 #include "mech/rdt/rdt.h"
 #include "mech/sched/sched.h"
 #include "mech/tty/tty.h"
@@ -11,6 +12,22 @@
 
 #include <linux/sched.h>
 #include <unistd.h>
+
+/* No namespace leads to the root of the container: it is that of its first process. */
+static void stand_in_root(const struct launch_exec_options *o, struct plan *p)
+{
+	uint32_t slot = plan_slot(p);
+
+	plan_add(p, &(struct step){ .kind = STEP_OPEN_ROOT,
+				    .phase = PHASE_HOST,
+				    .u.pidfd = { .start_time = o->init_start_time,
+						 .pid = (uint32_t)o->init_pid,
+						 .slot = slot } });
+	plan_add(p, &(struct step){ .kind = STEP_ROOT,
+				    .phase = PHASE_INIT,
+				    .u.root = { .slot = slot, .no_pivot = MNT_ROOT_ONLY_OPEN } });
+	plan_add_num(p, PHASE_INIT, STEP_PIVOT, MNT_PIVOT_CHROOT);
+}
 
 /*
  * exec: the islander is born among us, turns private there, and joins all namespaces of
@@ -32,6 +49,8 @@ void compile_join(const struct launch_exec_options *o, uint32_t cgroup_slot,
 	plan_add_none(p, PHASE_INIT, STEP_PRIVATE);
 	if (o->unit)
 		cg_plan_attach(o->unit, o->unit_user, p);
+	if (!(o->namespaces & CLONE_NEWNS))
+		stand_in_root(o, p);
 	if (o->namespaces)
 		plan_add(p, &(struct step){ .kind = STEP_SETNS,
 					    .phase = PHASE_INIT,
@@ -75,9 +94,6 @@ int launch_compile_exec(const struct host_facts *h, const struct launch_exec_opt
 	size_t ndirs = 0;
 	int r;
 
-	if (!(o->namespaces & CLONE_NEWNS))
-		return err_set(e, EOPNOTSUPP,
-			       "exec: the container has no mount namespace of its own");
 	while (o->cgroup_dirs && o->cgroup_dirs[ndirs])
 		ndirs++;
 	p->timing = o->timing;

@@ -81,6 +81,8 @@ int host_apply(struct launch *l, struct island *in, uint32_t index, struct err *
 		return into_slot(l, s->u.ns.slot, ns_host_open(v, s, e));
 	case STEP_OPEN_PIDFD:
 		return into_slot(l, s->u.pidfd.slot, ns_host_open_pidfd(s, e));
+	case STEP_OPEN_ROOT:
+		return into_slot(l, s->u.pidfd.slot, ns_host_open_root(in, s, e));
 	case STEP_CONNECT:
 		return into_slot(l, s->u.sock.slot,
 				 tty_host_connect(view_str(v, s->u.sock.path), e));

@@ -66,6 +66,11 @@ const struct oci_namespace *oci_namespace(const struct oci_spec *s, enum oci_ns_
 	return NULL;
 }
 
+bool oci_can_mount(const struct oci_spec *s)
+{
+	return oci_namespace(s, OCI_NS_MOUNT) || !oci_namespace(s, OCI_NS_USER);
+}
+
 bool oci_namespace_is_new(const struct oci_spec *s, enum oci_ns_type type)
 {
 	const struct oci_namespace *ns = oci_namespace(s, type);

@@ -416,6 +416,14 @@ const char *oci_rlimit_name(int resource);
  */
 const struct oci_namespace *oci_namespace(const struct oci_spec *s, enum oci_ns_type type);
 
+/**
+ * oci_can_mount - can the container have mounts of its own?
+ *
+ * In a mount namespace of its own, or, where it is to be in ours, in a tree that is in no namespace; that takes rights
+ * here, which nobody has who is in a user namespace by then.
+ */
+bool oci_can_mount(const struct oci_spec *s);
+
 /** oci_namespace_is_new - the container gets a namespace of @type of its own, not a joined one */
 bool oci_namespace_is_new(const struct oci_spec *s, enum oci_ns_type type);
 

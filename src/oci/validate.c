@@ -136,11 +136,11 @@ static int validate_mount(const struct oci_mount *m, size_t i, struct err *e)
 
 static int validate_mounts(const struct oci_spec *s, struct err *e)
 {
-	/* Without one, every mount would be made in the host's own tree and stay there. */
-	if (s->mounts_count && !oci_namespace(s, OCI_NS_MOUNT))
-		return err_set(e, EINVAL,
-			       "mounts: need a mount namespace, add {\"type\": \"mount\"} to "
-			       "linux.namespaces");
+	if (s->mounts_count && !oci_can_mount(s))
+		return err_set(
+			e, EINVAL,
+			"mounts: with a user namespace they need a mount namespace, add {\"type\": \"mount\"} to "
+			"linux.namespaces");
 	for (size_t i = 0; i < s->mounts_count; i++) {
 		int r = validate_mount(&s->mounts[i], i, e);
 

@@ -134,9 +134,9 @@ static int validate_device(const struct oci_device *d, size_t i, struct err *e)
 static int validate_paths(const struct oci_spec *s, const char *name,
 			  const struct oci_strings *paths, struct err *e)
 {
-	if (paths->count && !oci_namespace(s, OCI_NS_MOUNT))
+	if (paths->count && !oci_can_mount(s))
 		return err_set(e, EINVAL,
-			       "linux.%s: need a mount namespace, add "
+			       "linux.%s: with a user namespace they need a mount namespace, add "
 			       "{\"type\": \"mount\"} to linux.namespaces",
 			       name);
 	for (size_t i = 0; i < paths->count; i++)

@@ -45,6 +45,7 @@ enum step_kind {
 	STEP_OPEN_NODE,	     /* node:   device node as a detached mount → slot */
 	STEP_OPEN_NS,	     /* ns:     namespace file → slot */
 	STEP_OPEN_PIDFD,     /* pidfd:  process → slot */
+	STEP_OPEN_ROOT,	     /* pidfd:  root directory of a process → slot */
 	STEP_CONNECT,	     /* sock:   console socket → slot */
 	STEP_LISTEN,	     /* sock:   gate socket → slot */
 	STEP_OPEN_LOG,	     /* sock:   file to append to → slot */
@@ -98,7 +99,7 @@ enum step_kind {
 	STEP_HOSTNAME,	    /* str */
 	STEP_DOMAINNAME,    /* str */
 	STEP_HIDE,	    /* str:    path on the host, no_pivot: what is mounted there goes */
-	STEP_PIVOT,	    /* num:    1: pivot_root; 0: chroot */
+	STEP_PIVOT,	    /* num:    enum mnt_pivot */
 	STEP_CHDIR_ROOT,    /* none:   exec: confirm root and cwd after joining */
 	STEP_WORKDIR,	    /* workdir: make it when missing, enter it */
 	STEP_LOOKUP,	    /* exec:   resolve and check the program, as its user */

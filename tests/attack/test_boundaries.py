@@ -43,6 +43,23 @@ def test_a_user_namespace_made_inside_gets_no_procfs_that_hides_nothing(cay, bun
     assert r.rc != 0 and r.out == "" and "mount" in r.err, r
 
 
+def test_no_root_leads_out_of_a_container_in_the_hosts_mount_namespace(cay, bundle):
+    """A chroot is left by whoever may do another one, and by a user namespace if one could be made in it."""
+    cay_only("mounts there")
+    precious = str(bundle.path / "precious")
+    pathlib.Path(precious).write_text("x")
+    r = run(["chroot", bundle.rootfs, "/bin/probe", "unroot", "/d", precious])
+    assert (r.rc, r.out) == (0, "ok\n"), "careless: it is the host's again"
+    bundle.namespace("mount", remove=True).caps("CAP_SYS_CHROOT")
+    assert cay.out(bundle.args("probe", "unroot", "/d", precious)) == "ENOENT\n"
+    assert run(["unshare", "-U", "true"]).rc == 0
+    r = cay.run(bundle.sh("unshare -Um true || echo none"))
+    assert (r.rc, r.out) == (0, "none\n")
+    id = cay.start(bundle.args("sleep", "1000"))
+    assert cay.ok("exec", id, "probe", "unroot", "/d", precious).out == "ENOENT\n"
+    cay.destroy(id)
+
+
 @pytest.mark.parametrize("by", ["image", "volume"])
 def test_writes_to_procfs_can_not_be_redirected(cay, bundle, by):
     """CVE-2019-16884, CVE-2019-19921, CVE-2023-27561, CVE-2025-52881: labels and limits land in a file."""

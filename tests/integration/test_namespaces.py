@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import IS_RUNC, cay_only, in_user_namespace, parse_status, read, same_mounts, wait_for
+from harness import IS_RUNC, cay_only, in_user_namespace, our_mounts, parse_status, read, same_mounts, wait_for
 
 
 NAMESPACES = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt",
@@ -45,7 +45,8 @@ def test_a_new_network_can_talk_to_itself(cay, bundle, user):
     assert cay.out(bundle.sh("probe count tcp | head -n 2")) == "1\n2\n"
 
 
-@pytest.mark.parametrize("kind", [k for k in ALL if k not in ("mount", "user")])
+# runc makes the mounts on the host then, and leaves them there.
+@pytest.mark.parametrize("kind", [k for k in ALL if k != "user" and not (IS_RUNC and k == "mount")])
 def test_a_namespace_that_is_not_named_is_the_hosts(cay, bundle, kind):
     bundle.namespace(kind, remove=True)
     if kind == "uts":
@@ -116,6 +117,40 @@ def test_without_a_mount_namespace_the_root_is_the_root_all_the_same(cay, bundle
     bundle.namespace("mount", remove=True).config["mounts"] = []
     bundle.linux["maskedPaths"] = bundle.linux["readonlyPaths"] = []
     assert sorted(cay.out(bundle.args("ls", "-A", "/"), cwd=cwd).split()) == sorted(os.listdir(bundle.rootfs))
+
+
+def test_in_the_hosts_mount_namespace_are_mounts_that_the_host_has_not(cay, bundle):
+    """It is the host's by its link, the root holds what it would hold elsewhere, and outside nothing is seen of it."""
+    cay_only("such mounts")
+    bundle.namespace("mount", remove=True)
+    bundle.mount("/data", source=str(bundle.rootfs / "etc"), options=["rbind", "ro"])
+    bundle.mount("/scratch", type="tmpfs", source="tmpfs")
+    look = ("readlink /proc/self/ns/mnt; ls -d /proc/1 /data/passwd; echo x > /scratch/new && echo /scratch; cat /proc/kcore | wc -c; "
+            "for f in /data/x /proc/sys/kernel/domainname; do echo x 2>/dev/null > $f || echo no $f; done; stat -c %t:%T /dev/null; pwd")
+    want = [os.readlink("/proc/self/ns/mnt"), "/data/passwd", "/proc/1", "/scratch", "0", "no /data/x",
+            "no /proc/sys/kernel/domainname", "1:3", "/"]
+    assert cay.out(bundle.sh(look)).splitlines() == want
+    id = cay.start(bundle.args("sleep", "1000"))
+    assert our_mounts(cay.token) == [] and not (bundle.rootfs / "scratch" / "new").exists()
+    r = cay.ok("exec", id, "sh", "-c", look.replace("exec", "") + "; ls /scratch")
+    assert r.lines == [*want, "new"]
+    assert cay.ok("exec", "--cwd", "/data", id, "probe", "cwd").out == "/data\n"
+    assert "no mount namespace" in cay.error_line(cay("checkpoint", id))
+    cay.destroy(id)
+    assert our_mounts(cay.token) == []
+
+
+@pytest.mark.parametrize("change,word", [
+    (lambda b: in_user_namespace(b), "mounts: with a user namespace"),
+    (lambda b: b.linux.update(rootfsPropagation="rslave"), "rootfsPropagation"),
+    (lambda b: b.mount("/data", source="/etc", options=["bind", "rshared"]), "mounts[6]: options"),
+    (lambda b: b.mount("/data", source="/etc", options=["bind", "unbindable"]), "mounts[6]: options"),
+], ids=["user namespace", "root", "shared", "unbindable"])
+def test_what_the_hosts_mount_namespace_can_not_have_is_refused(cay, bundle, change, word):
+    cay_only("such mounts")
+    bundle.namespace("mount", remove=True).args("true")
+    change(bundle)
+    assert word in cay.error_line(cay.run(bundle))
 
 
 def test_a_network_of_the_host_is_joined_together_with_a_user_namespace(cay, bundle):

@@ -93,10 +93,12 @@ static void checks_mounts_and_hooks(void **state)
 		{ .top = "\"mounts\":[{\"destination\":\"relative\"}]" },
 		{ .top = "\"mounts\":[{\"destination\":\"\"}]",
 		  .message = "mounts[0].destination: must not be empty" },
+		{ .top = "\"mounts\":[{\"destination\":\"/a\"}]", .linux_ = "\"namespaces\":[]" },
 		{ .top = "\"mounts\":[{\"destination\":\"/a\"}]",
-		  .linux_ = "\"namespaces\":[]",
-		  .message = "mounts: need a mount namespace, add {\"type\": \"mount\"} to "
-			     "linux.namespaces" },
+		  .linux_ = "\"namespaces\":[{\"type\":\"user\"}]",
+		  .message =
+			  "mounts: with a user namespace they need a mount namespace, add {\"type\": \"mount\"} to "
+			  "linux.namespaces" },
 		{ .top = "\"mounts\":[{\"destination\":\"/a\",\"uidMappings\":"
 			 "[{\"containerID\":0,\"hostID\":0,\"size\":1}]}]",
 		  .message = "mounts[0] \"/a\": uidMappings and gidMappings must come together" },
@@ -203,9 +205,11 @@ static void checks_sysctl_devices_and_paths(void **state)
 		  .message = "linux.devices[0] \"/d\": Linux has no device 4096:0" },
 		{ .linux_ = "\"maskedPaths\":[\"/a\",\"b\"]",
 		  .message = "linux.maskedPaths[1] \"b\": must be absolute" },
-		{ .linux_ = "\"readonlyPaths\":[\"/a\"],\"namespaces\":[]",
-		  .message = "linux.readonlyPaths: need a mount namespace, add "
-			     "{\"type\": \"mount\"} to linux.namespaces" },
+		{ .linux_ = "\"readonlyPaths\":[\"/a\"],\"namespaces\":[]" },
+		{ .linux_ = "\"readonlyPaths\":[\"/a\"],\"namespaces\":[{\"type\":\"user\"}]",
+		  .message =
+			  "linux.readonlyPaths: with a user namespace they need a mount namespace, add "
+			  "{\"type\": \"mount\"} to linux.namespaces" },
 		{ .linux_ = "\"cgroupsPath\":\"system.slice:cay:x\"" },
 		{ .linux_ = "\"cgroupsPath\":\"/a/../b\"",
 		  .message = "linux.cgroupsPath \"/a/../b\": must not hold \"..\"" },

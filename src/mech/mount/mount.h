@@ -17,13 +17,15 @@ enum mnt_pivot {
 	MNT_PIVOT_CHROOT = 0, /* no mount namespace of our own */
 	MNT_PIVOT = 1,
 	MNT_PIVOT_MOVE = 2, /* --no-pivot: the root is moved over "/", then chroot */
+	MNT_PIVOT_DETACH =
+		3, /* a copy of the root and its mounts that is in no namespace takes its place */
 };
 
 /* Value of step.u.root.no_pivot. */
 enum mnt_root_mode {
 	MNT_ROOT_PIVOT,
 	MNT_ROOT_NO_PIVOT,
-	MNT_ROOT_ONLY_OPEN, /* no mount namespace: nothing is mounted, the root is only found */
+	MNT_ROOT_ONLY_OPEN, /* nothing is mounted, the root is only found: at the path or in the slot */
 };
 
 /* A file-system option that begins with this is left out where the file system lacks it. */

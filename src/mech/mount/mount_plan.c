@@ -272,6 +272,11 @@ static int plan_new(struct mnt_job *j, struct err *e)
 
 static int check_target(const struct mnt_job *j, struct err *e)
 {
+	/* What is in no namespace has no peers, and is left out of copies where it must not be bound. */
+	if (!mnt_has_ns(j->spec, OCI_NS_MOUNT) &&
+	    ((j->opts.propagation | j->opts.rpropagation) & ~(uint64_t)(MS_PRIVATE | MS_REC)))
+		return err_set(e, EINVAL,
+			       "options: shared, slave and unbindable need a mount namespace");
 	if (j->opts.remount)
 		return 0;
 	if (str_eq(j->target, "/"))
@@ -321,8 +326,6 @@ int mnt_plan_mounts(const struct oci_spec *spec, const struct host_facts *h,
 {
 	char root[PATH_MAX];
 
-	if (spec->mounts_count && !mnt_has_ns(spec, OCI_NS_MOUNT))
-		return err_set(e, EINVAL, "mounts: need a mount namespace in linux.namespaces");
 	if (find_root(spec, o, root, sizeof(root)) < 0)
 		return err_set(e, ENAMETOOLONG, "root.path: too long");
 	for (size_t i = 0; i < spec->mounts_count; i++) {

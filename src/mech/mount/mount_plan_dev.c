@@ -197,7 +197,7 @@ int mnt_plan_devices(const struct oci_spec *spec, const struct host_facts *h,
 	bool bound;
 	int r = dev_is_bound(spec, &bound, e);
 
-	if (r < 0 || bound || !mnt_has_ns(spec, OCI_NS_MOUNT))
+	if (r < 0 || bound || !oci_can_mount(spec))
 		return r;
 	add_defaults(spec, p, bind);
 	for (size_t i = 0; l && i < l->devices_count; i++) {

@@ -66,8 +66,6 @@ static int check_no_mount_ns(const struct oci_spec *spec, struct err *e)
 		return err_set(e, EINVAL,
 			       "linux.maskedPaths, linux.readonlyPaths: need a mount "
 			       "namespace");
-	if (l && l->rootfs_propagation && *l->rootfs_propagation)
-		return err_set(e, EINVAL, "linux.rootfsPropagation: needs a mount namespace");
 	return 0;
 }
 
@@ -85,7 +83,10 @@ int mnt_plan_root(const struct oci_spec *spec, const struct host_facts *h,
 	s.u.root.path = plan_str(p, PHASE_INIT, path);
 	s.u.root.slot = SLOT_NONE;
 	s.u.root.no_pivot = o->no_pivot ? MNT_ROOT_NO_PIVOT : MNT_ROOT_PIVOT;
-	if (!mnt_has_ns(spec, OCI_NS_MOUNT)) {
+	if (!mnt_has_ns(spec, OCI_NS_MOUNT) && spec->linux_ && spec->linux_->rootfs_propagation &&
+	    *spec->linux_->rootfs_propagation)
+		return err_set(e, EINVAL, "linux.rootfsPropagation: needs a mount namespace");
+	if (!oci_can_mount(spec)) {
 		s.u.root.no_pivot = MNT_ROOT_ONLY_OPEN;
 		r = check_no_mount_ns(spec, e);
 	} else {
@@ -102,14 +103,13 @@ void mnt_plan_pivot(const struct oci_spec *spec, const struct host_facts *h,
 		    const struct mnt_options *o, struct plan *p)
 {
 	enum mnt_pivot how = o->no_pivot ? MNT_PIVOT_MOVE : MNT_PIVOT;
-	bool move = o->no_pivot && mnt_has_ns(spec, OCI_NS_MOUNT);
+	bool move = o->no_pivot && oci_can_mount(spec);
 
 	/* The last mounted lies on top. */
 	for (size_t i = h->kernel_mounts_count; move && i-- > 0;)
 		plan_add_str(p, PHASE_INIT, STEP_HIDE, h->kernel_mounts[i]);
 
-	plan_add_num(p, PHASE_INIT, STEP_PIVOT,
-		     mnt_has_ns(spec, OCI_NS_MOUNT) ? how : MNT_PIVOT_CHROOT);
+	plan_add_num(p, PHASE_INIT, STEP_PIVOT, oci_can_mount(spec) ? how : MNT_PIVOT_CHROOT);
 }
 
 /* ---- Late ------------------------------------------------------------------------ */
@@ -174,7 +174,7 @@ int mnt_plan_late(const struct oci_spec *spec, const struct host_facts *h,
 
 	(void)h;
 	(void)o;
-	if (!mnt_has_ns(spec, OCI_NS_MOUNT))
+	if (!oci_can_mount(spec))
 		return 0;
 	/* It is private already, and what was cloned below it was treated when it was cloned. */
 	if (propagation && !(propagation & MS_PRIVATE))

@@ -83,10 +83,11 @@ int mnt_apply_root(struct island *in, const struct step *s, struct err *e)
 	int r;
 
 	umask(022);
-	at = sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	at = path ? sys_openat2(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0)
+		  : sys_openat2(tree, ".", O_PATH | O_DIRECTORY, 0);
 	/* A tree from the planner needs no way there that its owner could walk. */
 	if (at < 0 && !(at == -EACCES && tree >= 0))
-		return err_sys(e, at, "open root \"%s\"%s", path,
+		return err_sys(e, at, "open root \"%s\"%s", path ? path : "",
 			       at == -ENOTDIR ? " (a symlink is not followed)" : "");
 	if (s->u.root.no_pivot == MNT_ROOT_ONLY_OPEN) {
 		in->root_fd = TAKE_FD(at);
@@ -151,10 +152,28 @@ static int pivot(struct err *e)
 	return 0;
 }
 
+/*
+ * For a container in the host's mount namespace: what was mounted is held by whoever stands in it, and is
+ * gone with the last of them. Nothing of it is in the host's tree, no ".." leads out of it, and its programs have
+ * no set-user-id: it is foreign to the namespace (mnt_may_suid in the kernel).
+ */
+static int detach(struct island *in, struct err *e)
+{
+	int tree = mnt_clone(in->root_fd, AT_RECURSIVE);
+
+	if (tree < 0)
+		return err_sys(e, tree, "detach the root");
+	close(in->root_fd);
+	in->root_fd = tree;
+	return 0;
+}
+
 int mnt_apply_pivot(struct island *in, const struct step *s, struct err *e)
 {
 	int r;
 
+	if (s->u.num.value == MNT_PIVOT_DETACH)
+		return detach(in, e);
 	/* All three ways take the working directory for the root: it must be that, whatever came before. */
 	if (fchdir(in->root_fd) < 0)
 		return err_sys(e, errno, "enter the root");

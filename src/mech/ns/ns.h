@@ -35,6 +35,9 @@ bool ns_maps_only_self(const struct oci_spec *s, const struct host_facts *h);
 int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgroup_slot,
 	    struct plan *p, uint32_t *ret_user, struct err *e);
 
+/** ns_plan_home - OPEN_NS, SETNS: back to the mount namespace of the planner, at its root */
+void ns_plan_home(struct plan *p);
+
 /** ns_plan_names - HOSTNAME, DOMAINNAME and SYSCTL steps */
 void ns_plan_names(const struct oci_spec *s, struct plan *p);
 
@@ -43,6 +46,9 @@ int ns_host_open(const struct plan_view *v, const struct step *s, struct err *e)
 
 /** ns_host_open_pidfd - STEP_OPEN_PIDFD: pidfd of a process that is still the same one */
 int ns_host_open_pidfd(const struct step *s, struct err *e);
+
+/** ns_host_open_root - STEP_OPEN_ROOT: root directory of a process that is still the same one */
+int ns_host_open_root(struct island *in, const struct step *s, struct err *e);
 
 /** ns_host_map - STEP_MAP_IDS for the waiting islander */
 int ns_host_map(struct island *in, const struct step *s, struct err *e);

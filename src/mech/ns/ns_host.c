@@ -30,19 +30,37 @@ int ns_host_open(const struct plan_view *v, const struct step *s, struct err *e)
 	return TAKE_FD(fd);
 }
 
-int ns_host_open_pidfd(const struct step *s, struct err *e)
+/* Asked behind the look-up by number: was it that process then? */
+static int check_same(const struct step *s, struct err *e)
 {
-	pid_t pid = (pid_t)s->u.pidfd.pid;
-	AUTO_FD int fd = sys_pidfd_open(pid);
 	uint64_t now;
 	char state;
 
-	if (fd < 0)
-		return err_sys(e, fd, "open process %d", pid);
-	if (s->u.pidfd.start_time &&
-	    (sys_start_time(pid, &now, &state) < 0 || now != s->u.pidfd.start_time))
+	if (s->u.pidfd.start_time && (sys_start_time((pid_t)s->u.pidfd.pid, &now, &state) < 0 ||
+				      now != s->u.pidfd.start_time))
 		return err_set(e, ESRCH, "container not running");
-	return TAKE_FD(fd);
+	return 0;
+}
+
+int ns_host_open_pidfd(const struct step *s, struct err *e)
+{
+	AUTO_FD int fd = sys_pidfd_open((pid_t)s->u.pidfd.pid);
+	int r = fd < 0 ? err_sys(e, fd, "open process %u", s->u.pidfd.pid) : check_same(s, e);
+
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+int ns_host_open_root(struct island *in, const struct step *s, struct err *e)
+{
+	AUTO_FD int fd = -EBADF;
+	char path[32];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%u/root", s->u.pidfd.pid);
+	fd = sys_openat2(in->proc_fd, path, O_PATH | O_DIRECTORY, 0);
+	r = fd < 0 ? err_sys(e, fd, "open the root of process %u", s->u.pidfd.pid)
+		   : check_same(s, e);
+	return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* newuidmap(1): pid, then the numbers of every line as arguments of their own. */

@@ -210,6 +210,9 @@ int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgrou
 	bool new_user, slow;
 
 	sort_namespaces(s, &sets);
+	/* For the mounts to be made in; ns_plan_home leads back. */
+	if (!oci_namespace(s, OCI_NS_MOUNT) && oci_can_mount(s))
+		sets.fresh |= CLONE_NEWNS;
 	new_user = sets.fresh & CLONE_NEWUSER;
 	if (!h->admin && !((sets.fresh | sets.joined) & CLONE_NEWUSER))
 		return err_set(e, EPERM,
@@ -237,6 +240,20 @@ int ns_plan(const struct oci_spec *s, const struct host_facts *h, uint32_t cgrou
 	if (sets.fresh & CLONE_NEWNET)
 		plan_add_none(p, PHASE_INIT, STEP_LOOPBACK);
 	return 0;
+}
+
+void ns_plan_home(struct plan *p)
+{
+	uint32_t slot = plan_slot(p);
+
+	plan_add(p, &(struct step){ .kind = STEP_OPEN_NS,
+				    .phase = PHASE_HOST,
+				    .u.ns = { .path = plan_str(p, PHASE_HOST, "/proc/self/ns/mnt"),
+					      .type = CLONE_NEWNS,
+					      .slot = slot } });
+	plan_add(p, &(struct step){ .kind = STEP_SETNS,
+				    .phase = PHASE_INIT,
+				    .u.setns = { slot, CLONE_NEWNS } });
 }
 
 void ns_plan_names(const struct oci_spec *s, struct plan *p)
