@@ -3,10 +3,10 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utc.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static void put_text(struct json_out *o, const char *key, const char *s)
 {
@@ -25,12 +25,9 @@ static void put_text(struct json_out *o, const char *key, const char *s)
 
 static void put_time(struct json_out *o, uint64_t ns)
 {
-	time_t seconds = (time_t)(ns / 1000000000);
-	char date[32], text[64];
-	struct tm tm;
+	char date[UTC_SIZE], text[64];
 
-	if (!gmtime_r(&seconds, &tm) || !strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm))
-		return;
+	utc_print(date, (int64_t)(ns / 1000000000));
 	(void)snprintf(text, sizeof(text), "%s.%06uZ", date, (unsigned int)(ns / 1000 % 1000000));
 	jo_str(o, "time", text);
 }

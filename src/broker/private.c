@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <time.h>
 
 /*
  * An agent for one container, of the user who made it: one policy, for good, and no right of the host's.
@@ -96,7 +95,6 @@ static int open_all(struct agent *a, pid_t first, const char *log, struct err *e
 	/* It would keep a file system busy for as long as the container lives. */
 	if (r >= 0)
 		r = chdir("/") < 0 ? err_sys(e, errno, "/") : 0;
-	tzset();
 	return r < 0 ? r : confine(e);
 }
 
