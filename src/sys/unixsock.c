@@ -30,17 +30,25 @@ static int address(const char *path, struct sockaddr_un *ret)
 	return fd;
 }
 
+static int socket_for(const char *path, int type, struct sockaddr_un *ret, int *ret_dir)
+{
+	int fd;
+
+	*ret_dir = address(path, ret);
+	if (*ret_dir < 0)
+		return *ret_dir;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
 int unix_connect(const char *path, int type)
 {
 	struct sockaddr_un a;
-	AUTO_FD int dir = address(path, &a);
-	AUTO_FD int fd = -EBADF;
+	AUTO_FD int dir = -EBADF;
+	AUTO_FD int fd = socket_for(path, type, &a, &dir);
 
-	if (dir < 0)
-		return dir;
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	while (connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -50,14 +58,11 @@ int unix_connect(const char *path, int type)
 int unix_bind(const char *path, int type, mode_t mode)
 {
 	struct sockaddr_un a;
-	AUTO_FD int dir = address(path, &a);
-	AUTO_FD int fd = -EBADF;
+	AUTO_FD int dir = -EBADF;
+	AUTO_FD int fd = socket_for(path, type, &a, &dir);
 
-	if (dir < 0)
-		return dir;
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
 		return -errno;
 	if (chmod(a.sun_path, mode) < 0)
