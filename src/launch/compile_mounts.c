@@ -13,7 +13,7 @@
 static int add(const struct oci_spec *s, const struct host_facts *h,
 	       const struct launch_exec_options *o, struct plan *p, struct err *e)
 {
-	struct mnt_options mo = { .bundle = o->bundle, .userns = SLOT_NONE };
+	struct mnt_options mo = { .bundle = o->bundle, .inhabited = true, .userns = SLOT_NONE };
 	/* What was done to the root when it was built is not done again. */
 	struct oci_linux lin = s->linux_ ? *s->linux_ : (struct oci_linux){ 0 };
 	struct oci_spec late = *s;

@@ -3,6 +3,7 @@
 
 #include "launch/host.h"
 #include "launch/islander.h"
+#include "mech/mount/mount.h"
 #include "mech/netdev/netdev.h"
 #include "sys/channel.h"
 #include "sys/syscalls.h"
@@ -150,7 +151,8 @@ static int give_birth(struct launch *l, struct err *e)
 
 /*
  * A process inside that may trace the islander can speak in its place. So it gets what the plan says it
- * will ask for, once and in that order, and no answer depends on what it says.
+ * will ask for, once and in that order, and no answer depends on what it says. (A mount to id-map is taken as
+ * it comes: the plan has such only where nobody is inside.)
  * Return: the step that asks; NULL: none does now.
  */
 static const struct step *due(struct launch *l, enum step_kind kind, int64_t phase)
@@ -158,7 +160,8 @@ static const struct step *due(struct launch *l, enum step_kind kind, int64_t pha
 	const struct step *steps = (const void *)l->plan->island.steps.data;
 
 	for (size_t i = l->heard; i < l->plan->island.steps.len / sizeof(*steps); i++) {
-		if (steps[i].kind == kind && (kind != STEP_SYNC || steps[i].u.num.value == phase)) {
+		if (steps[i].kind == kind && (kind != STEP_SYNC || steps[i].u.num.value == phase) &&
+		    (kind != STEP_BIND || steps[i].u.mount.flags & MOUNT_IDMAP_ASK)) {
 			l->heard = i + 1;
 			return &steps[i];
 		}
@@ -288,6 +291,16 @@ static int connect_agent(struct launch *l, const struct msg *m, struct err *e)
 				  e);
 }
 
+static int map_mount(struct launch *l, const struct msg *m, int tree, struct err *e)
+{
+	const struct step *s = due(l, STEP_BIND, 0);
+
+	if (!s || tree < 0)
+		return unexpected(m, e);
+	return mnt_host_idmap(s, view_fd(&l->host, s->u.mount.slot),
+			      l->plan->island.pool.data + s->u.mount.source.off, tree, e);
+}
+
 /* Return: 0: go on listening; 1: answer it; a negative code. */
 static int obey(struct launch *l, const struct msg *m, int *fd, struct err *e)
 {
@@ -303,6 +316,9 @@ static int obey(struct launch *l, const struct msg *m, int *fd, struct err *e)
 		return 0;
 	case MSG_CONSOLE:
 		return take_console(l, m, TAKE_FD(*fd), e);
+	case MSG_IDMAP:
+		r = map_mount(l, m, *fd, e);
+		return r < 0 ? r : 1;
 	case MSG_LISTENER:
 		return connect_agent(l, m, e);
 	case MSG_FORKED:

@@ -136,6 +136,7 @@ enum mount_flag {
 	MOUNT_COPY_SYMLINK = 1 << 8, /* a source that is a symlink is made again at the target */
 	MOUNT_DST_NOFOLLOW = 1 << 9, /* a target that is a symlink is mounted over itself */
 	MOUNT_IDMAP_BELOW = 1 << 10, /* id-mapped by the slot: with all mounts below it */
+	MOUNT_IDMAP_ASK = 1 << 11,   /* id-mapped by the planner, since the islander may not */
 };
 
 struct step {

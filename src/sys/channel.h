@@ -28,6 +28,8 @@ enum msg_kind {
 	MSG_EXIT,   /* keeper: it ended with status `value` */
 	MSG_COUNT,  /* client: how many? keeper: `value` of `number` wait */
 	MSG_DOWN,   /* client: remove those that wait, and go; keeper: done */
+	/* Behind the others: islanders of an older cay wait at their gates. */
+	MSG_IDMAP, /* islander: id-map the detached mount in fd; GO */
 	MSG_KIND_COUNT
 };
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The root, its mounts and its devices."""
 import contextlib
+import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -387,14 +389,58 @@ def test_a_mount_of_the_container_is_idmapped_where_it_shows_again(cay, bundle, 
     assert out.split() == ["1:1", "0:0", "6001:6001", below]
 
 
-def test_a_mount_of_the_container_is_not_idmapped_in_a_user_namespace(cay, bundle):
+@pytest.mark.parametrize("option,below", [("idmap", "65534:65534"), ("ridmap", "2:2")])
+def test_a_mount_of_the_container_is_idmapped_in_its_own_user_namespace(cay, bundle, option, below):
+    """The islander may not do that there, so the planner does it to the mount that it is brought. Two of them, and
+    others between, so that each gets its own map."""
     cay_only("idmapped mounts")
     in_user_namespace(bundle)
-    bundle.mount("/mnt", type="bind", source=str(cay.dir), options=["bind"])
-    bundle.mount("/tmp", type="bind", source=str(bundle.rootfs / "mnt"), options=["bind", "idmap"])
+    own = {}
+    for name in ("a", "b"):
+        own[name] = owned(cay.dir / name, f=2)
+        (own[name] / "in").mkdir()
+    for n, first in (("1", 100000), ("2", 100010)):
+        maps = [{"containerID": 0, "hostID": first, "size": 10}]
+        for name in (f"m{n}", f"out{n}"):
+            (bundle.rootfs / name).mkdir()
+        bundle.mount(f"/m{n}", type="bind", source=str(own["a"]), options=["bind"])
+        bundle.mount(f"/m{n}/in", type="bind", source=str(own["b"]), options=["bind"])
+        bundle.mount(f"/out{n}", type="bind", source=str(bundle.rootfs / f"m{n}"), options=["rbind", option],
+                     uidMappings=maps, gidMappings=maps)
+    out = cay.out(bundle.sh("stat -c %u:%g /m1/f /m2/in/f /out1/f /out1/in/f /out2/f"))
+    assert out.split() == ["65534:65534", "65534:65534", "2:2", below, "12:12"]
+
+
+def test_a_file_system_without_id_maps_is_named_when_the_mount_is_the_containers(cay, bundle):
+    cay_only("idmapped mounts")
+    in_user_namespace(bundle)
+    bundle.mount("/mnt", type="tmpfs", source="tmpfs")
+    bundle.mount("/mnt/proc", type="proc", source="proc")
+    bundle.mount("/tmp", type="bind", source=str(bundle.rootfs / "mnt/proc"), options=["bind", "idmap"])
     bundle.args("true").write()
-    assert "id-mapping: not of mounts of a container with a user namespace" in \
-        cay.error_line(cay("run", "-b", bundle.path, cay.id()))
+    line = cay.error_line(cay("run", "-b", bundle.path, cay.id()))
+    assert re.search(r'mounts\[8\]: id-map: the file system of "/mnt/proc"', line)
+
+
+@pytest.mark.parametrize("way", ["joined", "added"])
+def test_a_mount_of_the_container_is_not_idmapped_where_others_are_already(cay, bundle, way):
+    """They could bring another mount than the islander would."""
+    cay_only("idmapped mounts")
+    in_user_namespace(bundle)
+    host = cay.start(bundle.args("sleep", "1000"))
+    mounts = [{"destination": "/mnt", "type": "bind", "source": str(cay.dir), "options": ["bind"]},
+              {"destination": "/tmp", "type": "bind", "source": str(bundle.rootfs / "mnt"), "options": ["bind", "idmap"]}]
+    if way == "joined":
+        guest = cay.bundle("guest").args("true")
+        guest.namespace("user", f"/proc/{cay.pid(host)}/ns/user")
+        mounts[1]["source"] = str(guest.rootfs / "mnt")
+        guest.config["mounts"] += mounts
+        r = cay.run(guest)
+    else:
+        (cay.dir / "add.json").write_text(json.dumps({"mounts": mounts}))
+        r = cay("mounts", "add", host, cay.dir / "add.json")
+    assert "id-mapping: not of mounts of the container" in cay.error_line(r)
+    cay.destroy(host)
 
 
 def test_ids_of_a_mount_can_stand_in_its_option_as_with_crun(cay, bundle):

@@ -56,6 +56,16 @@ int mnt_apply(struct island *in, const struct step *s, struct err *e);
 int mnt_host_apply(const struct plan_view *v, const struct step *s, struct err *e);
 
 /**
+ * mnt_host_idmap - a BIND step with MOUNT_IDMAP_ASK: id-map what the islander brought
+ * @userns: has the maps
+ * @source: for messages
+ * @tree:   a detached mount; the kernel refuses any other
+ *
+ * Context: planner, privileged. Return: 0 or a negative errno.
+ */
+int mnt_host_idmap(const struct step *s, int userns, const char *source, int tree, struct err *e);
+
+/**
  * mnt_host_node - STEP_OPEN_NODE: a device node, the host's or made for the purpose
  *
  * What is made lies in the directory of the step for as long as that lives.

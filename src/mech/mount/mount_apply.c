@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mech/mount/mount_internal.h"
 
+#include "sys/channel.h"
+
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -162,12 +164,28 @@ static int copy_symlink(struct island *in, const struct step *s, int tree_fd, st
 	return err_sys(e, r, "make symlink");
 }
 
+/* It is ours and in nobody's tree yet: an id map of the planner's changes what this file shows, too. */
+static int ask_for_map(const struct island *in, int tree)
+{
+	struct msg m = { .kind = MSG_IDMAP };
+	int r = chan_send(in->sock, &m, tree);
+
+	if (r == 0)
+		r = chan_recv(in->sock, &m, NULL);
+	if (r < 0)
+		return r;
+	/* Where it is refused, the planner says so and ends us. */
+	return r == 0 || m.kind != MSG_GO ? -EPIPE : tree;
+}
+
 /* The kernel says EINVAL for a file system that can't, as it does for much else. */
 static int map_ids(const struct island *in, const struct step *s, int tree)
 {
 	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP };
 	unsigned int below = s->u.mount.flags & MOUNT_IDMAP_BELOW ? AT_RECURSIVE : 0;
 
+	if (s->u.mount.flags & MOUNT_IDMAP_ASK)
+		return ask_for_map(in, tree);
 	a.userns_fd = (uint64_t)(unsigned int)view_fd(in->plan, s->u.mount.slot);
 	return sys_mount_setattr(tree, "", AT_EMPTY_PATH | below, &a) < 0 ? -EOPNOTSUPP : tree;
 }

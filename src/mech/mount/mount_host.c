@@ -72,12 +72,24 @@ static int open_userns(const char *uids, const char *gids, struct err *e)
 	return r < 0 ? r : fd;
 }
 
+static int set_map(int tree, int userns, bool below, const char *source, struct err *e)
+{
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP,
+				.userns_fd = (uint64_t)(unsigned int)userns };
+	int r = sys_mount_setattr(tree, "", AT_EMPTY_PATH | (below ? AT_RECURSIVE : 0), &a);
+
+	if (r == -EINVAL)
+		return err_set(e, r,
+			       "id-map: the file system of \"%s\" doesn't support it, or is "
+			       "mapped already",
+			       source);
+	return r < 0 ? err_sys(e, r, "id-map \"%s\"", source) : 0;
+}
+
 static int map_ids(const struct plan_view *v, const struct step *s, int tree, struct err *e)
 {
 	const char *uids = view_str(v, s->u.tree.uid_map), *gids = view_str(v, s->u.tree.gid_map);
-	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP };
 	AUTO_FD int ns = -EBADF;
-	int r;
 
 	if (s->u.tree.userns == SLOT_NONE && (!uids || !gids))
 		return 0;
@@ -86,15 +98,15 @@ static int map_ids(const struct plan_view *v, const struct step *s, int tree, st
 		if (ns < 0)
 			return ns;
 	}
-	a.userns_fd = (uint64_t)(unsigned int)(ns >= 0 ? ns : view_fd(v, s->u.tree.userns));
-	r = sys_mount_setattr(tree, "",
-			      AT_EMPTY_PATH | (s->u.tree.idmap_recursive ? AT_RECURSIVE : 0), &a);
-	if (r == -EINVAL)
-		return err_set(e, r,
-			       "id-map: the file system of \"%s\" doesn't support it, or is "
-			       "mapped already",
-			       view_str(v, s->u.tree.path));
-	return r < 0 ? err_sys(e, r, "id-map \"%s\"", view_str(v, s->u.tree.path)) : 0;
+	return set_map(tree, ns >= 0 ? ns : view_fd(v, s->u.tree.userns), s->u.tree.idmap_recursive,
+		       view_str(v, s->u.tree.path), e);
+}
+
+int mnt_host_idmap(const struct step *s, int userns, const char *source, int tree, struct err *e)
+{
+	int r = set_map(tree, userns, s->u.mount.flags & MOUNT_IDMAP_BELOW, source, e);
+
+	return r < 0 ? err_wrap(e, "mounts[%u]", s->origin) : 0;
 }
 
 static int clone_tree(const struct plan_view *v, const struct step *s, struct err *e)

@@ -154,6 +154,24 @@ static __attribute__((noinline)) bool is_made_inside(const struct mnt_job *j, co
 	return false;
 }
 
+/*
+ * In a user namespace the islander has no right to map ids, so it brings the mount to the planner. What it brings
+ * can't be told from something else: only where nobody but it can be there to speak in its place.
+ */
+static int idmap_inside(struct mnt_job *j, struct step *s, struct err *e)
+{
+	bool ask = mnt_in_userns(j->spec, j->h);
+
+	if (ask && (j->o->inhabited || !oci_namespace_is_new(j->spec, OCI_NS_USER)))
+		return err_set(e, EOPNOTSUPP,
+			       "id-mapping: not of mounts of the container, in a user namespace "
+			       "that others are in already");
+	s->u.mount.slot = mnt_add_idmap(j);
+	s->u.mount.flags |= (ask ? MOUNT_IDMAP_ASK : 0U) |
+			    (j->opts.ridmap ? MOUNT_IDMAP_BELOW : 0U);
+	return 0;
+}
+
 static __attribute__((noinline)) int plan_bind(struct mnt_job *j, struct err *e)
 {
 	char source[PATH_MAX], inside[PATH_MAX];
@@ -168,17 +186,10 @@ static __attribute__((noinline)) int plan_bind(struct mnt_job *j, struct err *e)
 	    is_made_inside(j, inside)) {
 		s.u.mount.source = plan_str(j->p, PHASE_INIT, inside);
 		s.u.mount.flags |= MOUNT_SRC_IN_ROOT;
-		if (mnt_wants_idmap(j)) {
-			/* The islander has to do it, who has no right to in a user namespace. */
-			if (mnt_in_userns(j->spec, j->h))
-				return err_set(e, EOPNOTSUPP,
-					       "id-mapping: not of mounts of a container with a "
-					       "user namespace");
-			s.u.mount.slot = mnt_add_idmap(j);
-			s.u.mount.flags |= j->opts.ridmap ? MOUNT_IDMAP_BELOW : 0U;
-		}
-		plan_add(j->p, &s);
-		return 0;
+		r = mnt_wants_idmap(j) ? idmap_inside(j, &s, e) : 0;
+		if (r == 0)
+			plan_add(j->p, &s);
+		return r;
 	}
 	s.u.mount.source = plan_str(j->p, PHASE_INIT, source);
 	if (mnt_planner_opens(j->h))

@@ -24,6 +24,7 @@ struct mnt_options {
 	const char *bundle;    /* absolute: what relative paths of root and binds start from */
 	const char *state_dir; /* where a device node may be made; NULL: nowhere */
 	bool no_pivot;
+	bool inhabited;	 /* processes live in the namespaces already */
 	uint32_t userns; /* slot of the user namespace that is joined; SLOT_NONE: none */
 	bool kcore;	 /* the host has /proc/kcore, so /dev/core is linked to it */
 	const struct cgroup_view *cgroups; /* for mounts of type "cgroup"; borrowed */
@@ -34,8 +35,8 @@ struct mnt_options {
  * mnt_plan_root - the container's root as a mount of its own
  *
  * With a new user namespace the planner opens the tree, so the way there need not be
- * open to the mapped user. Without a mount namespace it is only opened, and anything
- * that would have to be mounted is an error.
+ * open to the mapped user. Where there can't be mounts (oci_can_mount) it is only opened, and
+ * anything that would have to be mounted is an error.
  * Return: 0; -EINVAL, naming the field.
  */
 int mnt_plan_root(const struct oci_spec *spec, const struct host_facts *h,
