@@ -12,9 +12,9 @@
 #include <sys/prctl.h>
 
 /*
- * socket(2): its arguments are registers, so what is not lent goes on to the kernel. An ICMP echo
- * socket ("ping socket") can only send echo requests and see the answers to them, which a raw one
- * can't be held to: with IP_HDRINCL it forges any packet.
+ * socket(2), socketpair(2): what says which they are stands in registers, so what is not lent goes on to
+ * the kernel. An ICMP echo socket ("ping socket") can only send echo requests and see the answers to
+ * them, which a raw one can't be held to: with IP_HDRINCL it forges any packet.
  */
 enum {
 	DEADLINE_MS = 2000,
@@ -173,6 +173,7 @@ void handle_socket(struct helper *h, struct call *c)
 {
 	const struct socket_args s = args_of(c);
 	const enum socket_way way = decide_socket(s.family, s.type, s.protocol);
+	const bool lends = str_eq(c->kind->name, "socket"); /* pairs are Unix sockets, anybody's */
 	struct outcome o = OUTCOME_INIT;
 	struct policy_ask ask;
 
@@ -186,7 +187,7 @@ void handle_socket(struct helper *h, struct call *c)
 	}
 	(void)effect_ruling(h, c, &ask, false, &o);
 	/* A default does not lend: then the kernel says what the container may by itself. */
-	if (o.error == 0 && (way == SOCKET_RAW || (way == SOCKET_PING && !h->confined)) &&
+	if (o.error == 0 && lends && (way == SOCKET_RAW || (way == SOCKET_PING && !h->confined)) &&
 	    decide_names_socket(h->policy, &ask, way, &o.ruling.verdict)) {
 		/* While ping sockets may be had others wait for the lock. */
 		effect_fork(h, c, way == SOCKET_PING ? BERTH_OURS : BERTH_CALLER, DEADLINE_MS,

@@ -36,6 +36,7 @@ enum { OUR_ARCH = (int)AUDIT_ARCH_AARCH64 };
 
 const struct call_kind call_table[] = {
 	SCALAR(socket, RULE(SOCKET), handle_socket, ARG_INT, ARG_INT, ARG_INT),
+	SCALAR(socketpair, RULE(SOCKET), handle_socket, ARG_INT, ARG_INT, ARG_INT),
 	LEND(connect, OF_CONNECT, handle_address, ARG_FD, ARG_ADDR, ARG_INT),
 	LEND(bind, OF_BIND, handle_address, ARG_FD, ARG_ADDR, ARG_INT),
 	LEND(mount, RULE(MOUNT), handle_mount, ARG_TEXT, ARG_PATH, ARG_TEXT, ARG_INT, ARG_TEXT),

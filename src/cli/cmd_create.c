@@ -57,7 +57,7 @@ static int read_policy(struct held *h, struct err *e)
 	if (r == 0)
 		r = check_log(p, h, e);
 	if (r == 0)
-		r = policy_calls(p, &h->calls, e);
+		r = policy_calls(p, h->policy.log != NULL, &h->calls, e);
 	if (r < 0)
 		return r;
 	h->policy.text = h->text.data;

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/parse.h"
+#include "policy/calls.h"
 #include "policy/policy_text.h"
 #include "sys/syscalls.h"
 
@@ -200,6 +201,67 @@ static bool explain_lines(const struct policy *p, struct json_out *json, struct 
 	return all;
 }
 
+/* A kind under `--policy`: its calls that one and the same answers. */
+struct held_kind {
+	enum policy_holder by;
+	const char *calls[POLICY_CALLS_KIND + 1];
+};
+
+static struct held_kind hold(const struct policy *p, enum policy_kind kind)
+{
+	const char *const *calls = policy_calls_of(kind);
+	struct held_kind ret = { .by = calls[0] ? policy_holder(p, kind, calls[0], false)
+						: POLICY_HELD_KERNEL };
+
+	for (size_t i = 0, n = 0; i < POLICY_CALLS_KIND && calls[i]; i++)
+		if (policy_holder(p, kind, calls[i], false) == ret.by)
+			ret.calls[n++] = calls[i];
+	return ret;
+}
+
+static void kinds_json(const struct policy *p, struct json_out *o)
+{
+	static const char *const names[] = { [POLICY_HELD_KERNEL] = "kernel",
+					     [POLICY_HELD_BROKER] = "broker",
+					     [POLICY_HELD_FILTER] = "filter" };
+
+	jo_open(o, "kinds", '[');
+	for (int k = 0; k < POLICY_KINDS; k++) {
+		const struct held_kind held = hold(p, (enum policy_kind)k);
+
+		jo_open(o, NULL, '{');
+		jo_str(o, "kind", policy_kind_name((enum policy_kind)k));
+		jo_str(o, "private", names[held.by]);
+		jo_open(o, "calls", '[');
+		for (const char *const *c = held.calls; *c; c++)
+			jo_str(o, NULL, *c);
+		jo_close(o, ']');
+		jo_close(o, '}');
+	}
+	jo_close(o, ']');
+}
+
+static void kinds_text(const struct policy *p, struct buf *out)
+{
+	static const char *const names[] = { [POLICY_HELD_KERNEL] = "left to the kernel",
+					     [POLICY_HELD_BROKER] = "asked of the broker",
+					     [POLICY_HELD_FILTER] = "refused" };
+
+	buf_str(out, "\nunder --policy\n");
+	for (int k = 0; k < POLICY_KINDS; k++) {
+		const struct held_kind held = hold(p, (enum policy_kind)k);
+
+		print_column(out, policy_kind_name((enum policy_kind)k), 9);
+		buf_str(out, names[held.by]);
+		if (held.calls[0])
+			buf_str(out, ":");
+		for (const char *const *c = held.calls; *c; c++)
+			buf_printf(out, " %s", *c);
+		buf_str(out,
+			k == POLICY_SYSCALL ? ", but for the names that a line denies\n" : "\n");
+	}
+}
+
 /* Return: the exit status */
 static int explain(struct cli *c, const struct policy *p, bool json)
 {
@@ -210,12 +272,14 @@ static int explain(struct cli *c, const struct policy *p, bool json)
 
 	if (!json) {
 		all = explain_lines(p, NULL, &out);
+		kinds_text(p, &out);
 	} else {
 		jo_open(&o, NULL, '{');
 		jo_open(&o, "lines", '[');
 		all = explain_lines(p, &o, &out);
 		jo_close(&o, ']');
 		jo_bool(&o, "carried", all);
+		kinds_json(p, &o);
 		policy_print(p, &canonical);
 		jo_str(&o, "canonical", canonical.data);
 		jo_close(&o, '}');

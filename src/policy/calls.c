@@ -45,18 +45,57 @@ static bool is_there(const struct policy *p, enum policy_kind kind)
 	       p->by[kind][POLICY_LOG][0];
 }
 
+static bool allows(const struct policy *p, enum policy_kind kind)
+{
+	return p->by[kind][POLICY_ALLOW][0] != NULL;
+}
+
+/* Is there a call of this kind that a line could allow? */
+static bool may(const struct policy *p, enum policy_kind kind)
+{
+	/* They share connect(2) and bind(2), which a line for sockets of another family allows, too. */
+	if (kind == POLICY_CONNECT || kind == POLICY_BIND || kind == POLICY_UNIX)
+		return allows(p, POLICY_CONNECT) || allows(p, POLICY_BIND) ||
+		       allows(p, POLICY_UNIX) || allows(p, POLICY_SOCKET);
+	return allows(p, kind);
+}
+
+/* No default is about them: a view only shows, and chmod keeps true what a chown wrote down. */
+static bool is_by_line(enum policy_kind kind, const char *call)
+{
+	return kind == POLICY_VIEW || (kind == POLICY_CHOWN && strstr(call, "chmod"));
+}
+
+enum policy_holder policy_holder(const struct policy *p, enum policy_kind kind, const char *call,
+				 bool logged)
+{
+	if (!of_kind[kind][0])
+		return POLICY_HELD_KERNEL;
+	if (p->allow || is_by_line(kind, call))
+		return is_there(p, kind) ? POLICY_HELD_BROKER : POLICY_HELD_KERNEL;
+	return logged || may(p, kind) || p->by[kind][POLICY_LOG][0] ? POLICY_HELD_BROKER
+								    : POLICY_HELD_FILTER;
+}
+
+static bool lists(char *const *list, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(list[i], name) == 0)
+			return true;
+	return false;
+}
+
 static int add(struct policy_calls *c, char **list, size_t *count, const char *name)
 {
-	for (size_t i = 0; i < *count; i++)
-		if (strcmp(list[i], name) == 0)
-			return 0;
+	if (lists(list, *count, name))
+		return 0;
 	if (*count == MAX_NAMES)
 		return -E2BIG;
 	list[*count] = arena_strdup(&c->arena, name);
 	return list[(*count)++] ? 0 : -ENOMEM;
 }
 
-static int add_refused(const struct policy *p, struct policy_calls *c)
+static int add_denied(const struct policy *p, struct policy_calls *c)
 {
 	int r = 0;
 
@@ -74,7 +113,28 @@ static int add_refused(const struct policy *p, struct policy_calls *c)
 	return r;
 }
 
-int policy_calls(const struct policy *p, struct policy_calls *ret, struct err *e)
+/* Those of one holder. What does the same by another road may be of several kinds: then the broker answers it. */
+static int add_held(const struct policy *p, enum policy_holder by, bool logged,
+		    struct policy_calls *c)
+{
+	const bool watched = by == POLICY_HELD_BROKER;
+	int r = 0;
+
+	for (int k = 0; k < POLICY_KINDS; k++)
+		for (size_t i = 0; r == 0 && i < POLICY_CALLS_KIND && of_kind[k][i]; i++) {
+			const char *name = of_kind[k][i];
+
+			if (policy_holder(p, (enum policy_kind)k, name, logged) != by)
+				continue;
+			if (watched)
+				r = add(c, c->watched, &c->watched_count, name);
+			else if (!lists(c->watched, c->watched_count, name))
+				r = add(c, c->refused, &c->refused_count, name);
+		}
+	return r;
+}
+
+int policy_calls(const struct policy *p, bool logged, struct policy_calls *ret, struct err *e)
 {
 	struct policy_calls c = { 0 };
 	int r = 0;
@@ -83,13 +143,12 @@ int policy_calls(const struct policy *p, struct policy_calls *ret, struct err *e
 	c.refused = arena_array(&c.arena, MAX_NAMES + 1, sizeof(char *));
 	if (!c.watched || !c.refused)
 		r = -ENOMEM;
-	for (int k = 0; r == 0 && k < POLICY_KINDS; k++)
-		for (size_t i = 0; r == 0 && i < POLICY_CALLS_KIND && of_kind[k][i] &&
-				   is_there(p, (enum policy_kind)k);
-		     i++)
-			r = add(&c, c.watched, &c.watched_count, of_kind[k][i]);
 	if (r == 0)
-		r = add_refused(p, &c);
+		r = add_held(p, POLICY_HELD_BROKER, logged, &c);
+	if (r == 0)
+		r = add_held(p, POLICY_HELD_FILTER, logged, &c);
+	if (r == 0)
+		r = add_denied(p, &c);
 	if (r < 0) {
 		arena_done(&c.arena);
 		return err_sys(e, r, "the system calls of a policy");

@@ -14,15 +14,32 @@ struct policy_calls {
 	size_t watched_count, refused_count;
 };
 
+/* Who answers a call for a container that has a broker of its own. */
+enum policy_holder {
+	POLICY_HELD_KERNEL, /* as without a policy */
+	POLICY_HELD_BROKER, /* by its lines, and the default where none matches */
+	POLICY_HELD_FILTER, /* refused whatever it asks, so nobody has to look at it */
+};
+
 /**
- * policy_calls - the calls that its lines are about
- * @ret: watched: of the kinds that a line speaks of, whatever its verb. refused: what a line of
- *       `deny syscall` refuses, of the calls of our own architecture. Set only on success;
+ * policy_holder - who answers this call, as one of this kind?
+ * @logged: every decision is to be written down, which only a broker can
+ *
+ * Under `default allow` the broker, when a line speaks of the kind. Under `default deny` always somebody:
+ * the filter where no line allows anything of the kind.
+ */
+enum policy_holder policy_holder(const struct policy *p, enum policy_kind kind, const char *call,
+				 bool logged);
+
+/**
+ * policy_calls - the calls that a policy is about
+ * @ret: watched: those that the broker answers. refused: those that the filter does, with what a line
+ *       of `deny syscall` names, of the calls of our own architecture. Set only on success;
  *       policy_calls_done
  *
  * Return: 0; -ENOMEM.
  */
-int policy_calls(const struct policy *p, struct policy_calls *ret, struct err *e);
+int policy_calls(const struct policy *p, bool logged, struct policy_calls *ret, struct err *e);
 void policy_calls_done(struct policy_calls *c);
 #define AUTO_CALLS AUTO(policy_calls_done)
 

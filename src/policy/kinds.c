@@ -217,6 +217,11 @@ const struct kind *kind_of(enum policy_kind kind)
 	return &kinds[kind];
 }
 
+const char *policy_kind_name(enum policy_kind kind)
+{
+	return kinds[kind].name;
+}
+
 bool words_find(const struct word *list, const char *s, size_t len, uint32_t *ret)
 {
 	for (; list && list->name; list++)

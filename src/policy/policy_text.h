@@ -25,6 +25,9 @@ struct policy_line {
 	const struct rule *rule; /* its first; for policy/ alone */
 };
 
+/** policy_kind_name - its word */
+const char *policy_kind_name(enum policy_kind kind);
+
 struct policy_fault {
 	unsigned int line, column; /* from 1; a column is a byte */
 	int code;		   /* -EINVAL, -E2BIG */

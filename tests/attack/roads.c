@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What connect(2), setxattr(2) and open_tree(2) do, by other system calls. Static, runs inside a container.
+ * What connect(2), socket(2), setxattr(2) and open_tree(2) do, by other system calls. Static, runs inside a container.
  * Prints a line a road: "ok", or the name of an error.
  */
 #define _GNU_SOURCE
@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { SYS_SETXATTRAT = 463, SYS_OPEN_TREE_ATTR = 467 };
@@ -83,6 +84,33 @@ static long by_sendmmsg(int fd)
 	return sendmmsg(fd, &m, 1, MSG_FASTOPEN);
 }
 
+/* unix(7): one of a pair sends to others than its mate. */
+static long send_of_pair(int type)
+{
+	const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/tmp/server" };
+	int pair[2];
+	long r;
+
+	if (socketpair(AF_UNIX, type, 0, pair) < 0)
+		return -1;
+	r = sendto(pair[0], "x", 1, 0, (const struct sockaddr *)&to, sizeof(to));
+	close(pair[0]);
+	close(pair[1]);
+	return r;
+}
+
+static long by_pair(int fd)
+{
+	(void)fd;
+	return send_of_pair(SOCK_DGRAM | SOCK_CLOEXEC);
+}
+
+static long by_raw_pair(int fd)
+{
+	(void)fd;
+	return send_of_pair(SOCK_RAW);
+}
+
 static long by_setxattrat(int fd)
 {
 	const struct {
@@ -110,6 +138,8 @@ static const struct {
 	{ "sendto", by_sendto },
 	{ "sendmsg", by_sendmsg },
 	{ "sendmmsg", by_sendmmsg },
+	{ "pair", by_pair },
+	{ "raw-pair", by_raw_pair },
 	{ "setxattrat", by_setxattrat },
 	{ "open_tree_attr", by_open_tree_attr },
 };

@@ -51,8 +51,7 @@ def held_directory(path):
 def test_an_argument_that_changes_while_it_is_decided(cay, user, kind):
     """That the attacks win against a careless broker is shown in test_broker.py."""
     policy, _, short = RACES[kind]
-    if kind == "unix":
-        policy += "allow unix bind /mnt/*\n"  # the kind is asked about as a whole
+    policy += {"unix": "allow unix bind /mnt/*\nallow socket unix\n", "inet": "allow socket inet\n"}.get(kind, "")
     b = rootless_bundle(cay)
     shutil.copy(racer(), b.rootfs / "bin/racer")
     r = held(cay, user, b.args("racer", "race", kind, tries(short)), policy, timeout=LONG)
@@ -76,7 +75,7 @@ def test_the_broker_can_not_be_named_from_inside(cay, user):
     assert victim.wait(10) == -signal.SIGKILL, "an attack that never wins shows nothing"
     # The same user, with a pid namespace.
     path = cay.shm / "policy"
-    path.write_text("deny mount **\n")
+    path.write_text(RACES["mount"][0])
     path.chmod(0o644)
     user.write(b.sh("while [ ! -e /tmp/go ]; do sleep 0.1; done; PIDS=$(cat /tmp/go); " + END_ALL.replace("echo done", "echo done >/tmp/done")))
     id = cay.id()
@@ -91,7 +90,7 @@ def test_the_broker_can_not_be_named_from_inside(cay, user):
 
 def test_a_first_process_that_leaves_before_the_broker_looks(cay, user):
     """An agent learns of a container when its program runs already; a broker of its own knows it from before."""
-    policy = "default deny\nallow unix /run/good.sock\n"
+    policy = "default allow\ndeny unix **\nallow unix /run/good.sock\n"
     leave = ["unshare", "-U", "-r", "-m", "sh", "-c", "mount -o bind /run/host/evil.sock /run/good.sock; ask unix connect /run/good.sock >/tmp/out"]
     with Agent(cay, {"a": policy}) as agent:
         for weak in (True, False):
@@ -123,16 +122,28 @@ def test_a_first_process_that_leaves_before_the_broker_looks(cay, user):
 
 
 def test_other_roads_do_not_pass_by_the_policy(cay, user):
-    """A ring, a connection by sending, and calls younger than libseccomp: none is a connect(2), setxattr(2) or open_tree(2)."""
+    """A ring, a connection by sending, a pair of sockets, and calls younger than libseccomp: none is a connect(2), socket(2), setxattr(2)
+    or open_tree(2)."""
     b = rootless_bundle(cay).caps("CAP_SYS_ADMIN").args("roads")
     shutil.copy(compiled(pathlib.Path(__file__).with_name("roads.c")), b.rootfs / "bin/roads")
-    free = dict(ln.split() for ln in user.out(b).splitlines())
-    assert [free[k] for k in ("sendto", "sendmsg", "sendmmsg")] == ["ok"] * 3, "an attack that never wins shows nothing"
-    r = held(cay, user, b, "default deny\nallow connect tcp 127.0.0.1:1\nallow xattr user.good\nallow mount tmpfs on /mnt/good\n")
-    assert dict(ln.split() for ln in r.lines) == dict.fromkeys(free, "ENOSYS"), r
-    # What the policy says nothing of stays as it is.
-    r = held(cay, user, b, "deny mknod **\n")
-    assert dict(ln.split() for ln in r.lines) == free
+    pairs = ("pair", "raw-pair")
+    user.write(b)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server, held_directory(b.rootfs / "tmp") as at:
+        server.bind(f"{at}/server")
+        os.chmod(f"{at}/server", 0o777)
+        free = dict(ln.split() for ln in user.out(b).splitlines())
+        assert [free[k] for k in ("sendto", "sendmsg", "sendmmsg", *pairs)] == ["ok"] * 5, "an attack that never wins shows nothing"
+        sockets = "default deny\nallow socket inet stream\nallow bind tcp *\nallow connect tcp 127.0.0.1:1\n"
+        r = held(cay, user, b, sockets + "allow xattr user.good\nallow mount tmpfs on /mnt/good\n")
+        assert dict(ln.split() for ln in r.lines) == dict.fromkeys(free, "ENOSYS") | dict.fromkeys(pairs, "EPERM"), r
+        # What is refused by the filter goes no other road, either.
+        r = held(cay, user, b, sockets)
+        assert {k: v for k, v in (ln.split() for ln in r.lines) if v != "ENOSYS"} == dict.fromkeys((*pairs, "setxattrat", "open_tree_attr"), "EPERM"), r
+        # A line for the pair's kind of socket; and what the policy says nothing of stays as it is.
+        r = held(cay, user, b, sockets + "allow socket unix dgram\n")
+        assert [dict(ln.split() for ln in r.lines)[k] for k in pairs] == ["ok"] * 2, r
+        r = held(cay, user, b, "default allow\ndeny mknod **\n")
+        assert dict(ln.split() for ln in r.lines) == free
 
 
 def test_an_answer_does_not_reach_the_memory_of_a_program_that_came_after(cay, user):

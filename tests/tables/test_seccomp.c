@@ -522,54 +522,90 @@ static void a_policy_is_never_milder_than_the_profile(void **state)
 	}
 }
 
-/* tcp(7): with MSG_FASTOPEN these connect. */
-static void who_watches_connect_watches_connections_by_sending(void **state)
+/*
+ * tcp(7): with MSG_FASTOPEN these connect. A pair of datagram sockets sends to whatever address, and unix(7)
+ * takes SOCK_RAW for the same.
+ */
+static void what_does_the_same_is_answered_as_the_same(void **state)
 {
-	static char *watched[] = { S("connect"), S("setxattrat"), NULL };
-	static char *refused[] = { S("getpid"), NULL };
+	static char *names[] = { S("connect"), S("socket"), S("setxattrat"), NULL };
+	static char *other[] = { S("getpid"), NULL };
 	static const struct {
 		int nr;
 		unsigned int arg;
-	} senders[] = { { SCMP_SYS(sendto), 3 },
-			{ SCMP_SYS(sendmsg), 2 },
-			{ SCMP_SYS(sendmmsg), 3 } };
+		uint64_t does, does_not;
+	} rows[] = {
+		{ SCMP_SYS(sendto), 3, MSG_FASTOPEN | 1ULL << 40, ~(uint64_t)MSG_FASTOPEN },
+		{ SCMP_SYS(sendmsg), 2, MSG_FASTOPEN | 1ULL << 40, ~(uint64_t)MSG_FASTOPEN },
+		{ SCMP_SYS(sendmmsg), 3, MSG_FASTOPEN | 1ULL << 40, ~(uint64_t)MSG_FASTOPEN },
+		{ SCMP_SYS(socketpair), 1, SOCK_DGRAM | SOCK_CLOEXEC, SOCK_STREAM | SOCK_NONBLOCK },
+		{ SCMP_SYS(socketpair), 1, SOCK_RAW | 1ULL << 40, SOCK_SEQPACKET | 2ULL << 32 }
+	};
 
 	(void)state;
-	for (unsigned int which = 0; which < 4; which++) {
+	for (unsigned int which = 0; which < 8; which++) {
+		const bool refuses = which & 4;
+		const struct oci_strings them = { names, 3 }, one = { other, which & 1 };
 		struct oci_seccomp sc = { .default_action = which & 2 ? S("SCMP_ACT_KILL_PROCESS")
 								      : S("SCMP_ACT_ALLOW"),
-					  .watched = { watched, 2 },
-					  .refused = { refused, which & 1 } };
+					  .watched = refuses ? one : them,
+					  .refused = refuses ? them : one };
 		const uint32_t base = which & 2 ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_ALLOW;
+		const uint32_t refused = stricter(base, SECCOMP_RET_ERRNO | EPERM),
+			       watched = stricter(base, SECCOMP_RET_USER_NOTIF);
+		const uint32_t of_them = refuses ? refused : watched;
 		AUTO_BUF struct buf out = { 0 };
 		struct err e;
 
 		assert_int_equal(sec_filter(&sc, NULL, &out, NULL, &e), 0);
-		for (size_t i = 0; i < ARRAY_LEN(senders); i++) {
-			struct seccomp_data d = { .nr = senders[i].nr,
-						  .arch = seccomp_arch_native() };
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			struct seccomp_data d = { .nr = rows[i].nr, .arch = seccomp_arch_native() };
 
 			memset(d.args, 0xff, sizeof(d.args));
-			d.args[senders[i].arg] = ~(uint64_t)MSG_FASTOPEN;
+			d.args[rows[i].arg] = rows[i].does_not;
 			assert_int_equal(interpret(&out, &d), base);
 			memset(d.args, 0, sizeof(d.args));
-			d.args[senders[i].arg] = MSG_FASTOPEN | 1ULL << 40;
-			assert_int_equal(interpret(&out, &d),
-					 stricter(base, SECCOMP_RET_USER_NOTIF));
+			d.args[rows[i].arg] = rows[i].does;
+			assert_int_equal(interpret(&out, &d), of_them);
 			/* Calls behind them are what they were. */
-			d.nr = SCMP_SYS(connect);
-			assert_int_equal(interpret(&out, &d),
-					 stricter(base, SECCOMP_RET_USER_NOTIF));
-			d.nr = 463;
-			assert_int_equal(interpret(&out, &d),
-					 stricter(base, SECCOMP_RET_USER_NOTIF));
+			for (size_t k = 0; k < ARRAY_LEN(names) - 1; k++) {
+				d.nr = k == 2 ? 463 : seccomp_syscall_resolve_name(names[k]);
+				assert_int_equal(interpret(&out, &d), of_them);
+			}
 			d.nr = SCMP_SYS(getpid);
-			assert_int_equal(interpret(&out, &d),
-					 which & 1 ? stricter(base, SECCOMP_RET_ERRNO | EPERM)
-						   : base);
+			assert_int_equal(interpret(&out, &d), !(which & 1) ? base
+							      : refuses	   ? watched
+									   : refused);
 			d.nr = SCMP_SYS(getuid);
 			assert_int_equal(interpret(&out, &d), base);
 		}
+	}
+}
+
+/* Each by the call that it stands for, and only where that is named. */
+static void what_does_the_same_as_another_call_is_left_alone(void **state)
+{
+	static char *one[] = { S("connect"), NULL }, *two[] = { S("socket"), NULL };
+	struct oci_seccomp sc = { .default_action = S("SCMP_ACT_ALLOW"),
+				  .watched = { one, 1 },
+				  .refused = { two, 0 } };
+	struct seccomp_data pair = { .nr = SCMP_SYS(socketpair),
+				     .arch = seccomp_arch_native(),
+				     .args = { AF_UNIX, SOCK_DGRAM } },
+			    send = { .nr = SCMP_SYS(sendto),
+				     .arch = seccomp_arch_native(),
+				     .args = { [3] = MSG_FASTOPEN } };
+
+	(void)state;
+	for (size_t n = 0; n < 2; n++) {
+		AUTO_BUF struct buf out = { 0 };
+		struct err e;
+
+		sc.refused.count = n;
+		assert_int_equal(sec_filter(&sc, NULL, &out, NULL, &e), 0);
+		assert_int_equal(interpret(&out, &pair),
+				 n ? SECCOMP_RET_ERRNO | EPERM : SECCOMP_RET_ALLOW);
+		assert_int_equal(interpret(&out, &send), SECCOMP_RET_USER_NOTIF);
 	}
 }
 
@@ -623,7 +659,8 @@ int main(void)
 		cmocka_unit_test(damaged_cache_files_are_made_again),
 		cmocka_unit_test(a_cache_that_others_may_write_is_not_used),
 		cmocka_unit_test(a_policy_is_never_milder_than_the_profile),
-		cmocka_unit_test(who_watches_connect_watches_connections_by_sending),
+		cmocka_unit_test(what_does_the_same_is_answered_as_the_same),
+		cmocka_unit_test(what_does_the_same_as_another_call_is_left_alone),
 		cmocka_unit_test(a_filter_that_computes_its_word_is_joined_with_nothing),
 		cmocka_unit_test(key_depends_on_every_field),
 	};

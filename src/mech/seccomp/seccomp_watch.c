@@ -15,7 +15,7 @@
  * A policy over a profile, as one program:
  *
  *	another architecture, or x32: kill
- *	a connection by sending (MSG_FASTOPEN), where connect is watched: as a watched call
+ *	what does the same as one of these, by its flags: as that one
  *	a refused call:  the profile's program, with EPERM where it lets pass
  *	a watched call:  the profile's program, with USER_NOTIF where it lets pass
  *	else:            the profile's program
@@ -24,7 +24,7 @@
  * than a notification (seccomp(2)). A copy of a program runs as the original does, since its jumps
  * are relative. So nothing has to be known of how the profile came to be.
  */
-enum { X32_BIT = 0x40000000, BLOCK = 5 /* instructions for a call that connects by sending */ };
+enum { X32_BIT = 0x40000000, BLOCK = 5 /* instructions for such a call */ };
 
 /* libseccomp may be older than the kernel. These have one number everywhere. */
 static const struct {
@@ -32,11 +32,20 @@ static const struct {
 	int nr;
 } newer[] = { { "fchmodat2", 452 }, { "setxattrat", 463 }, { "open_tree_attr", 467 } };
 
-/* tcp(7): a connect(2) that is none. The flags stand in a register. */
-static const struct {
+/*
+ * Calls that do what another does when a register has this bit: tcp(7), a connect(2) by sending; and a pair
+ * of datagram sockets, which can send to any address as if they had been made by socket(2). The bit
+ * is that of SOCK_RAW, too, of which unix(7) makes the same; those of streams and packets don't have it.
+ */
+static const struct also {
+	const char *as;
 	int nr;
 	unsigned int arg;
-} senders[] = { { SYS_sendto, 3 }, { SYS_sendmsg, 2 }, { SYS_sendmmsg, 3 } };
+	uint32_t bit;
+} also[] = { { "connect", SYS_sendto, 3, MSG_FASTOPEN },
+	     { "connect", SYS_sendmsg, 2, MSG_FASTOPEN },
+	     { "connect", SYS_sendmmsg, 3, MSG_FASTOPEN },
+	     { "socket", SYS_socketpair, 1, SOCK_DGRAM } };
 
 static void emit(struct buf *b, unsigned int code, uint32_t k, unsigned int jt, unsigned int jf)
 {
@@ -86,22 +95,39 @@ static bool lists(const struct oci_strings *names, const char *name)
 	return false;
 }
 
-/* Its flags are the low half of the argument, as for the kernel. @behind: as for emit_names */
-static void emit_senders(size_t behind, struct buf *b)
+/* The bit is in the low half of the argument, as for the kernel. @behind: as for emit_names */
+static void emit_also(const struct also *a, size_t behind, struct buf *b)
 {
 	const uint32_t low = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? sizeof(uint32_t) : 0;
+	const size_t at = offsetof(struct seccomp_data, args) + a->arg * sizeof(uint64_t) + low;
 
-	for (size_t i = 0; i < ARRAY_LEN(senders); i++) {
-		const size_t at = offsetof(struct seccomp_data, args) +
-				  senders[i].arg * sizeof(uint64_t) + low;
+	emit(b, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)a->nr, 0, BLOCK - 1);
+	emit(b, BPF_LD | BPF_W | BPF_ABS, (uint32_t)at, 0, 0);
+	emit(b, BPF_JMP | BPF_JSET | BPF_K, a->bit, 0, 1);
+	emit(b, BPF_JMP | BPF_JA, (uint32_t)(1 + behind), 0, 0);
+	emit(b, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
+}
 
-		emit(b, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)senders[i].nr, 0, BLOCK - 1);
-		emit(b, BPF_LD | BPF_W | BPF_ABS, (uint32_t)at, 0, 0);
-		emit(b, BPF_JMP | BPF_JSET | BPF_K, MSG_FASTOPEN, 0, 1);
-		emit(b, BPF_JMP | BPF_JA,
-		     (uint32_t)((ARRAY_LEN(senders) - 1 - i) * BLOCK + 1 + behind), 0, 0);
-		emit(b, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
-	}
+static bool is_about(const struct oci_seccomp *sc, const struct also *a)
+{
+	return lists(&sc->refused, a->as) || lists(&sc->watched, a->as);
+}
+
+static void emit_all_also(const struct oci_seccomp *sc, size_t to_refused, size_t to_watched,
+			  struct buf *b)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(also); i++)
+		left += is_about(sc, &also[i]) ? BLOCK : 0;
+	for (size_t i = 0; i < ARRAY_LEN(also); i++)
+		if (is_about(sc, &also[i])) {
+			left -= BLOCK;
+			emit_also(&also[i],
+				  left + (lists(&sc->refused, also[i].as) ? to_refused
+									  : to_watched),
+				  b);
+		}
 }
 
 static int append(const struct buf *filter, uint32_t instead, struct buf *b, struct err *e)
@@ -143,8 +169,7 @@ int sec_watch(const struct oci_seccomp *sc, struct buf *filter, struct err *e)
 	emit(&out, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr), 0, 0);
 	emit(&out, BPF_JMP | BPF_JSET | BPF_K, X32_BIT, 0, 1);
 	emit(&out, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
-	if (lists(&sc->watched, "connect"))
-		emit_senders((refused + watched) * 2 + to_watched, &out);
+	emit_all_also(sc, (refused + watched) * 2 + n, (refused + watched) * 2 + to_watched, &out);
 	emit_names(&sc->refused, watched, n, &out);
 	emit_names(&sc->watched, 0, to_watched, &out);
 	r = append(filter, 0, &out, e);
