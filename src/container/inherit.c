@@ -32,9 +32,14 @@ int inherit_fds(struct inherit *i, uint32_t preserve, struct err *e)
 		int flags = fcntl((int)fd, F_GETFD);
 
 		/* What closes on exec can't have come from our caller: it is ours. */
-		if (flags < 0 || (flags & FD_CLOEXEC))
-			return err_set(e, EBADF,
-				       "fd %u, to be passed to the container, is not open", fd);
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			continue;
+		if (fd < 3 + n)
+			return err_set(e, EBADF, "fd %u, one of LISTEN_FDS, is not open", fd);
+		return err_set(
+			e, EBADF,
+			"fd %u, to be passed to the container (preserved-fd %u), is not open", fd,
+			fd - 3 - n);
 	}
 	i->preserve_fds = n + preserve;
 	if (n > 0) {

@@ -297,7 +297,7 @@ TABLE(time_offset, NUM("secs", I64, secs), RANGE("nanosecs", U32, nanosecs, 0, 9
 #undef T
 
 #define T struct oci_memory_policy
-TABLE(memory_policy, REQUIRED_STR("mode", mode), STR("nodes", nodes), STRS("flags", flags));
+TABLE(memory_policy, STR("mode", mode), STR("nodes", nodes), STRS("flags", flags));
 #undef T
 
 #define T struct oci_linux

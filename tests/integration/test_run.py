@@ -230,7 +230,10 @@ def test_preserved_descriptors_go_through_and_no_more(cay, bundle):
 def test_a_descriptor_to_preserve_that_is_not_open_is_an_error(cay, bundle):
     cay_only("check of --preserve-fds")
     bundle.args("true").write()
-    cay.error_line(cay("run", "--preserve-fds", "2", "-b", bundle.path, cay.id()))
+    r = run(["sh", "-c", 'exec 3</dev/null; exec "$@"', "sh", *cay.argv("run", "--preserve-fds", "2", "-b", bundle.path, cay.id())])
+    assert "fd 4, to be passed to the container (preserved-fd 1), is not open" in cay.error_line(r)
+    r = run(["sh", "-c", 'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@"', "sh", *cay.argv("run", "-b", bundle.path, cay.id())])
+    assert "fd 3, one of LISTEN_FDS, is not open" in cay.error_line(r)
 
 
 def test_sockets_of_systemd_go_through(cay, bundle):

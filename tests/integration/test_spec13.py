@@ -249,6 +249,7 @@ def test_personality_bad_values(cay, bundle, spec, message):
     ({"mode": "MPOL_PREFERRED_MANY", "nodes": "0"}, "prefer (many):0"),
     ({"mode": "MPOL_LOCAL"}, "local"),
     ({"mode": "MPOL_DEFAULT"}, "default"),
+    ({}, "default"),
 ])
 def test_memory_policy(cay, bundle, spec, word):
     if not os.path.exists("/proc/self/numa_maps"):
@@ -262,12 +263,15 @@ def test_memory_policy(cay, bundle, spec, word):
 
 
 @pytest.mark.parametrize("spec,message", [
-    ({"mode": "MPOL_X"}, 'linux.memoryPolicy.mode "MPOL_X"'),
+    ({"mode": "MPOL_X"}, 'linux.memoryPolicy.mode "MPOL_X": invalid memory policy mode'),
+    ({"nodes": "0-7"}, 'linux.memoryPolicy.mode "": invalid memory policy mode'),
     ({"mode": "MPOL_BIND"}, "linux.memoryPolicy.nodes: required"),
-    ({"mode": "MPOL_BIND", "nodes": "0-"}, 'linux.memoryPolicy.nodes "0-"'),
+    ({"mode": "MPOL_BIND", "nodes": "0-"}, 'linux.memoryPolicy.nodes "0-": invalid memory policy node'),
+    ({"mode": "MPOL_BIND", "nodes": "0-9876543210"}, 'linux.memoryPolicy.nodes "0-9876543210": invalid memory policy node'),
     ({"mode": "MPOL_BIND", "nodes": "1000"}, "linux.memoryPolicy: refused"),
     ({"mode": "MPOL_LOCAL", "nodes": "0"}, "takes no nodes"),
-    ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"]}, "linux.memoryPolicy.flags[0]"),
+    ({"mode": "MPOL_DEFAULT", "flags": ["MPOL_F_STATIC_NODES"]}, "set_mempolicy they are an invalid argument"),
+    ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_X"]}, 'linux.memoryPolicy.flags[0] "MPOL_F_X": invalid memory policy flag'),
     ({"mode": "MPOL_BIND", "nodes": "0",
       "flags": ["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES"]}, "exclude each other"),
     ({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_NUMA_BALANCING"]},

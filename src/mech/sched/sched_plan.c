@@ -31,16 +31,16 @@ static bool find(const struct word *words, const char *name, uint32_t *ret)
 	return false;
 }
 
-static int find_all(const struct word *words, const char *field, const struct oci_strings *names,
-		    uint32_t *ret, struct err *e)
+static int find_all(const struct word *words, const char *field, const char *fault,
+		    const struct oci_strings *names, uint32_t *ret, struct err *e)
 {
 	uint32_t one;
 
 	*ret = 0;
 	for (size_t i = 0; i < names->count; i++) {
 		if (!find(words, names->list[i], &one))
-			return err_set(e, EINVAL, "%s[%zu] \"%.64s\": no such flag", field, i,
-				       names->list[i]);
+			return err_set(e, EINVAL, "%s[%zu] \"%.64s\": %s", field, i, names->list[i],
+				       fault);
 		*ret |= one;
 	}
 	return 0;
@@ -103,7 +103,7 @@ static int plan_scheduler(const struct oci_scheduler *c, struct plan *p, struct 
 	if (!find(policies, c->policy, &policy))
 		return err_set(e, EINVAL, "process.scheduler.policy \"%.64s\": no such policy",
 			       c->policy);
-	r = find_all(sched_flags, "process.scheduler.flags", &c->flags, &flags, e);
+	r = find_all(sched_flags, "process.scheduler.flags", "no such flag", &c->flags, &flags, e);
 	if (r == 0)
 		r = check_scheduler(c, policy, e);
 	if (r < 0)
@@ -220,8 +220,11 @@ static int check_memory_policy(const struct oci_memory_policy *m, uint32_t mode,
 	bool any = m->nodes && *m->nodes;
 
 	if ((mode == MPOL_DEFAULT || mode == MPOL_LOCAL) && (any || flags))
-		return err_set(e, EINVAL, "linux.memoryPolicy: %s takes no nodes and no flags",
-			       m->mode);
+		return err_set(
+			e, EINVAL,
+			"linux.memoryPolicy: %s takes no nodes and no flags (to set_mempolicy "
+			"they are an invalid argument)",
+			m->mode);
 	if (!any && mode != MPOL_DEFAULT && mode != MPOL_LOCAL && mode != MPOL_PREFERRED)
 		return err_set(e, EINVAL, "linux.memoryPolicy.nodes: required for %s", m->mode);
 	if (!any && flags)
@@ -244,10 +247,15 @@ static int plan_memory_policy(const struct oci_memory_policy *m, struct plan *p,
 	uint32_t mode = 0, flags = 0;
 	int r;
 
+	/* An empty object asks for nothing, as with runc; the words of the errors are its, too. */
+	if (!m->mode && !m->nodes && !m->flags.count)
+		return 0;
 	if (!find(modes, m->mode, &mode))
-		return err_set(e, EINVAL, "linux.memoryPolicy.mode \"%.64s\": no such mode",
+		return err_set(e, EINVAL,
+			       "linux.memoryPolicy.mode \"%.64s\": invalid memory policy mode",
 			       m->mode ? m->mode : "");
-	r = find_all(mode_flags, "linux.memoryPolicy.flags", &m->flags, &flags, e);
+	r = find_all(mode_flags, "linux.memoryPolicy.flags", "invalid memory policy flag",
+		     &m->flags, &flags, e);
 	if (r == 0)
 		r = check_memory_policy(m, mode, flags, e);
 	if (r < 0)
@@ -256,8 +264,8 @@ static int plan_memory_policy(const struct oci_memory_policy *m, struct plan *p,
 		r = parse_list(m->nodes, mask, SCHED_MAX_NODES);
 		if (r < 0)
 			return err_set(e, EINVAL,
-				       "linux.memoryPolicy.nodes \"%.64s\": must be a list "
-				       "like 0-3,7 of numbers below %d",
+				       "linux.memoryPolicy.nodes \"%.64s\": invalid memory policy "
+				       "nodes: must be a list like 0-3,7 of numbers below %d",
 				       m->nodes, SCHED_MAX_NODES);
 		s.u.mempolicy.nodes = plan_blob(p, PHASE_INIT, mask, sizeof(mask));
 	}
