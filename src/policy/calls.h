@@ -25,8 +25,9 @@ enum policy_holder {
  * policy_holder - who answers this call, as one of this kind?
  * @logged: every decision is to be written down, which only a broker can
  *
- * Under `default allow` the broker, when a line speaks of the kind. Under `default deny` always somebody:
- * the filter where no line allows anything of the kind.
+ * The broker, when a line speaks of the kind, else the kernel: so under `default allow`, and always for views
+ * and for chmod, which goes with chown. For all others `default deny` holds by itself: by the filter
+ * where no line allows anything of the kind.
  */
 enum policy_holder policy_holder(const struct policy *p, enum policy_kind kind, const char *call,
 				 bool logged);

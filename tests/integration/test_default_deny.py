@@ -106,6 +106,13 @@ def test_a_shell_lives_under_nothing_but_default_deny(held):
     assert r.rc == 0 and r.lines == ["750", "9 8 ", "term", "0", "b", "done"], r
 
 
+def test_a_line_for_sockets_of_another_family_is_enough_for_them(held):
+    """No rule speaks of their addresses: ip(8) binds its netlink socket."""
+    b = held.bundle().sh("ip link show lo | grep -c LOOPBACK; ask unix bind /tmp/s; ask listen 127.0.0.1 80")
+    assert held.run(b, "allow socket netlink route\nallow socket inet dgram\nallow socket unix\n", log=False).lines == ["1", "EPERM", "EBADF"]
+    assert held.run(b, "allow socket inet\nallow socket unix\n", log=False).lines == ["0", "EPERM", "EPERM"]
+
+
 # A job with a server, a socket of its own and a pipe; the words of docs/policy.md.
 JOB = """default deny
 allow socket unix stream
