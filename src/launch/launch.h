@@ -257,7 +257,7 @@ void launch_print_prices(const struct launch *l, struct buf *out);
 /**
  * launch_print_phases - one line a phase: name, steps, microseconds, and runc's debug message for it
  *
- * And the processors the islander was bound to, if it was. For a debug log: scripts look for the words that
+ * And the processors the islander was bound to, if it was, and the flags of its filter. For a debug log: scripts look for the words that
  * runc has there.
  */
 void launch_print_phases(const struct launch *l, bool exec, struct buf *out);

@@ -66,6 +66,8 @@ void launch_print_phases(const struct launch *l, bool exec, struct buf *out)
 			steps++;
 			if (s->kind == STEP_AFFINITY && view_str(&l->host, s->u.affinity.field))
 				print_affinity(l, s, out);
+			if (s->kind == STEP_SECCOMP)
+				buf_printf(out, "seccomp filter flags: %u\n", s->u.seccomp.flags);
 		}
 		if (steps > 0)
 			buf_printf(out, "%s: %zu steps, %.1f us%s\n", phase_name(order[p]), steps,

@@ -786,6 +786,19 @@ def test_notify_with_flags(cay, bundle):
     assert r.rc == 0 and "Bad file descriptor" in r.out, r
 
 
+@pytest.mark.parametrize("flags,number", [(None, 4), ([], 0), (["TSYNC"], 0), (["LOG"], 2), (["TSYNC", "LOG", "SPEC_ALLOW"], 6)])
+def test_a_debug_message_tells_the_flags_of_the_filter(cay, bundle, flags, number):
+    """As with runc, which takes the program's speculation for its own business when nothing is said."""
+    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["acct"], "action": "SCMP_ACT_ERRNO"}]}
+    if flags is not None:
+        bundle.linux["seccomp"]["flags"] = [f"SECCOMP_FILTER_FLAG_{f}" for f in flags]
+    bundle.args("true").write()
+    assert f'msg="seccomp filter flags: {number}"' in cay.ok("--debug", "run", "-b", bundle.path, cay.id()).err
+    id = cay.start(bundle.args("sleep", "1000"))
+    assert f'msg="seccomp filter flags: {number}"' in cay.ok("--debug", "exec", id, "true").err
+    cay.destroy(id)
+
+
 # ---- features ------------------------------------------------------------------------------------
 
 def test_features_tell_the_truth(cay):

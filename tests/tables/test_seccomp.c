@@ -290,6 +290,12 @@ static void errors_name_the_path(void **state)
 					    S("SECCOMP_FILTER_FLAG_SPEC_ALLOW"));
 	assert_int_equal(sec_flags(&sc, &flags, &e), 0);
 	assert_int_equal(flags, SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+	sc.flags = (struct oci_strings)LIST(S("SECCOMP_FILTER_FLAG_TSYNC"));
+	assert_int_equal(sec_flags(&sc, &flags, &e), 0);
+	assert_int_equal(flags, 0);
+	sc.flags = (struct oci_strings){ 0 };
+	assert_int_equal(sec_flags(&sc, &flags, &e), 0);
+	assert_int_equal(flags, SECCOMP_FILTER_FLAG_SPEC_ALLOW);
 }
 
 /* ---- Cache ------------------------------------------------------------------------------ */

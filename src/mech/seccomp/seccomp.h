@@ -37,9 +37,9 @@ int sec_compile(const struct oci_seccomp *sc, struct buf *ret, unsigned int *ret
 		struct err *e);
 
 /**
- * sec_flags - SECCOMP_FILTER_FLAG_* of linux.seccomp.flags; none when absent
+ * sec_flags - SECCOMP_FILTER_FLAG_* of linux.seccomp.flags; SPEC_ALLOW when absent
  *
- * With SCMP_ACT_NOTIFY: NEW_LISTENER, and no TSYNC.
+ * TSYNC is known and left out. With SCMP_ACT_NOTIFY: NEW_LISTENER.
  * Return: 0; -EINVAL for an unknown name and for one that needs a listener.
  */
 int sec_flags(const struct oci_seccomp *sc, uint32_t *ret, struct err *e);

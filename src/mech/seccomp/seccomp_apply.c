@@ -47,12 +47,7 @@ static int load(const struct plan_view *v, const struct step *s, struct err *e)
 		return err_set(e, EBUSY, "seccomp: a filter above this one has a listener already");
 	if (r < 0)
 		return err_sys(e, errno, "seccomp: load the filter");
-	if (s->u.seccomp.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
-		return (int)r;
-	/* TSYNC: the number of a thread that could not follow. */
-	if (r > 0)
-		return err_set(e, EBUSY, "seccomp: thread %ld can't take the filter", r);
-	return 0;
+	return s->u.seccomp.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER ? (int)r : 0;
 }
 
 /* ---- handing the listener over ----------------------------------------------------------- */

@@ -117,7 +117,8 @@ bool sec_notifies(const struct oci_seccomp *sc)
 
 int sec_flags(const struct oci_seccomp *sc, uint32_t *ret, struct err *e)
 {
-	uint32_t flags = 0, one = 0;
+	/* Nothing said: as runc, no change of what the host does about speculation. */
+	uint32_t flags = sc->flags.list ? 0U : (uint32_t)SECCOMP_FILTER_FLAG_SPEC_ALLOW, one = 0;
 
 	for (size_t i = 0; i < sc->flags.count; i++) {
 		const char *name = sc->flags.list[i];
@@ -133,10 +134,10 @@ int sec_flags(const struct oci_seccomp *sc, uint32_t *ret, struct err *e)
 				       i, name);
 		flags |= one;
 	}
-	/* TSYNC would take the helper that hands the listener over along, and nobody else. */
+	/* There is one thread; TSYNC could only take the helper that hands a listener over along. */
+	flags &= ~(uint32_t)SECCOMP_FILTER_FLAG_TSYNC;
 	if (sec_notifies(sc))
-		flags = (flags & ~(uint32_t)SECCOMP_FILTER_FLAG_TSYNC) |
-			(uint32_t)SECCOMP_FILTER_FLAG_NEW_LISTENER;
+		flags |= (uint32_t)SECCOMP_FILTER_FLAG_NEW_LISTENER;
 	*ret = flags;
 	return 0;
 }
