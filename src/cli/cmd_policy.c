@@ -201,24 +201,6 @@ static bool explain_lines(const struct policy *p, struct json_out *json, struct 
 	return all;
 }
 
-/* A kind under `--policy`: its calls that one and the same answers. */
-struct held_kind {
-	enum policy_holder by;
-	const char *calls[POLICY_CALLS_KIND + 1];
-};
-
-static struct held_kind hold(const struct policy *p, enum policy_kind kind)
-{
-	const char *const *calls = policy_calls_of(kind);
-	struct held_kind ret = { .by = calls[0] ? policy_holder(p, kind, calls[0], false)
-						: POLICY_HELD_KERNEL };
-
-	for (size_t i = 0, n = 0; i < POLICY_CALLS_KIND && calls[i]; i++)
-		if (policy_holder(p, kind, calls[i], false) == ret.by)
-			ret.calls[n++] = calls[i];
-	return ret;
-}
-
 static void kinds_json(const struct policy *p, struct json_out *o)
 {
 	static const char *const names[] = { [POLICY_HELD_KERNEL] = "kernel",
@@ -227,14 +209,14 @@ static void kinds_json(const struct policy *p, struct json_out *o)
 
 	jo_open(o, "kinds", '[');
 	for (int k = 0; k < POLICY_KINDS; k++) {
-		const struct held_kind held = hold(p, (enum policy_kind)k);
+		const char *const *calls = policy_calls_of((enum policy_kind)k);
 
 		jo_open(o, NULL, '{');
 		jo_str(o, "kind", policy_kind_name((enum policy_kind)k));
-		jo_str(o, "private", names[held.by]);
+		jo_str(o, "private", names[policy_holder(p, (enum policy_kind)k, false)]);
 		jo_open(o, "calls", '[');
-		for (const char *const *c = held.calls; *c; c++)
-			jo_str(o, NULL, *c);
+		for (size_t i = 0; i < POLICY_CALLS_KIND && calls[i]; i++)
+			jo_str(o, NULL, calls[i]);
 		jo_close(o, ']');
 		jo_close(o, '}');
 	}
@@ -249,14 +231,12 @@ static void kinds_text(const struct policy *p, struct buf *out)
 
 	buf_str(out, "\nunder --policy\n");
 	for (int k = 0; k < POLICY_KINDS; k++) {
-		const struct held_kind held = hold(p, (enum policy_kind)k);
+		const char *const *calls = policy_calls_of((enum policy_kind)k);
 
 		print_column(out, policy_kind_name((enum policy_kind)k), 9);
-		buf_str(out, names[held.by]);
-		if (held.calls[0])
-			buf_str(out, ":");
-		for (const char *const *c = held.calls; *c; c++)
-			buf_printf(out, " %s", *c);
+		buf_str(out, names[policy_holder(p, (enum policy_kind)k, false)]);
+		for (size_t i = 0; i < POLICY_CALLS_KIND && calls[i]; i++)
+			buf_printf(out, "%s %s", i ? "" : ":", calls[i]);
 		buf_str(out,
 			k == POLICY_SYSCALL ? ", but for the names that a line denies\n" : "\n");
 	}

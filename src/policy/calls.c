@@ -60,18 +60,20 @@ static bool may(const struct policy *p, enum policy_kind kind)
 	return allows(p, kind);
 }
 
-/* No default is about them: a view only shows, and chmod keeps true what a chown wrote down. */
-static bool is_by_line(enum policy_kind kind, const char *call)
+/*
+ * No default is about them: a view only shows, and a line for chown has owners written down. Who may really give a
+ * file away is the kernel's to say, by the ids that the container has.
+ */
+static bool is_by_line(enum policy_kind kind)
 {
-	return kind == POLICY_VIEW || (kind == POLICY_CHOWN && strstr(call, "chmod"));
+	return kind == POLICY_VIEW || kind == POLICY_CHOWN;
 }
 
-enum policy_holder policy_holder(const struct policy *p, enum policy_kind kind, const char *call,
-				 bool logged)
+enum policy_holder policy_holder(const struct policy *p, enum policy_kind kind, bool logged)
 {
 	if (!of_kind[kind][0])
 		return POLICY_HELD_KERNEL;
-	if (p->allow || is_by_line(kind, call))
+	if (p->allow || is_by_line(kind))
 		return is_there(p, kind) ? POLICY_HELD_BROKER : POLICY_HELD_KERNEL;
 	return logged || may(p, kind) || p->by[kind][POLICY_LOG][0] ? POLICY_HELD_BROKER
 								    : POLICY_HELD_FILTER;
@@ -120,17 +122,18 @@ static int add_held(const struct policy *p, enum policy_holder by, bool logged,
 	const bool watched = by == POLICY_HELD_BROKER;
 	int r = 0;
 
-	for (int k = 0; k < POLICY_KINDS; k++)
+	for (int k = 0; k < POLICY_KINDS; k++) {
+		if (policy_holder(p, (enum policy_kind)k, logged) != by)
+			continue;
 		for (size_t i = 0; r == 0 && i < POLICY_CALLS_KIND && of_kind[k][i]; i++) {
 			const char *name = of_kind[k][i];
 
-			if (policy_holder(p, (enum policy_kind)k, name, logged) != by)
-				continue;
 			if (watched)
 				r = add(c, c->watched, &c->watched_count, name);
 			else if (!lists(c->watched, c->watched_count, name))
 				r = add(c, c->refused, &c->refused_count, name);
 		}
+	}
 	return r;
 }
 

@@ -22,15 +22,14 @@ enum policy_holder {
 };
 
 /**
- * policy_holder - who answers this call, as one of this kind?
+ * policy_holder - who answers the calls of a kind?
  * @logged: every decision is to be written down, which only a broker can
  *
  * The broker, when a line speaks of the kind, else the kernel: so under `default allow`, and always for views
- * and for chmod, which goes with chown. For all others `default deny` holds by itself: by the filter
+ * and chown. For all others `default deny` holds by itself: by the filter
  * where no line allows anything of the kind.
  */
-enum policy_holder policy_holder(const struct policy *p, enum policy_kind kind, const char *call,
-				 bool logged);
+enum policy_holder policy_holder(const struct policy *p, enum policy_kind kind, bool logged);
 
 /**
  * policy_calls - the calls that a policy is about

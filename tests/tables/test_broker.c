@@ -486,7 +486,7 @@ static bool is_list(char *const *names, const char *want)
 #define XATTRS "setxattr lsetxattr fsetxattr setxattrat "
 #define VIEWS "sysinfo open openat openat2 "
 #define BPF "bpf "
-#define EVERY_CALL ADDRESSES RING SOCKETS MOUNTS NODES OWNERS SCHEDS XATTRS BPF
+#define EVERY_CALL ADDRESSES RING SOCKETS MOUNTS NODES SCHEDS XATTRS BPF
 
 /* Who answers what, when nobody asked for a log, and when somebody did. */
 static const struct {
@@ -499,31 +499,29 @@ static const struct {
 	{ "default deny\n", "", EVERY_CALL, false },
 	{ "default deny\n", EVERY_CALL, "", true },
 	/* A line of each kind that allows something of it. */
-	{ "allow connect tcp 10.0.0.1:1\n", ADDRESSES RING,
-	  SOCKETS MOUNTS NODES OWNERS SCHEDS XATTRS BPF, false },
-	{ "allow bind tcp 10.0.0.1:1\n", ADDRESSES RING,
-	  SOCKETS MOUNTS NODES OWNERS SCHEDS XATTRS BPF, false },
-	{ "allow unix /a\n", ADDRESSES RING, SOCKETS MOUNTS NODES OWNERS SCHEDS XATTRS BPF, false },
+	{ "allow connect tcp 10.0.0.1:1\n", ADDRESSES RING, SOCKETS MOUNTS NODES SCHEDS XATTRS BPF,
+	  false },
+	{ "allow bind tcp 10.0.0.1:1\n", ADDRESSES RING, SOCKETS MOUNTS NODES SCHEDS XATTRS BPF,
+	  false },
+	{ "allow unix /a\n", ADDRESSES RING, SOCKETS MOUNTS NODES SCHEDS XATTRS BPF, false },
 	/* Which of its sockets have addresses that rules don't speak of? Theirs are decided by this line, too. */
-	{ "allow socket netlink route\n", ADDRESSES SOCKETS RING,
-	  MOUNTS NODES OWNERS SCHEDS XATTRS BPF, false },
-	{ "allow mount tmpfs on /a\n", MOUNTS,
-	  ADDRESSES RING SOCKETS NODES OWNERS SCHEDS XATTRS BPF, false },
-	{ "allow mknod p\n", NODES, ADDRESSES RING SOCKETS MOUNTS OWNERS SCHEDS XATTRS BPF, false },
+	{ "allow socket netlink route\n", ADDRESSES SOCKETS RING, MOUNTS NODES SCHEDS XATTRS BPF,
+	  false },
+	{ "allow mount tmpfs on /a\n", MOUNTS, ADDRESSES RING SOCKETS NODES SCHEDS XATTRS BPF,
+	  false },
+	{ "allow mknod p\n", NODES, ADDRESSES RING SOCKETS MOUNTS SCHEDS XATTRS BPF, false },
 	{ "allow chown /a\n", OWNERS MODES, ADDRESSES RING SOCKETS MOUNTS NODES SCHEDS XATTRS BPF,
 	  false },
-	{ "allow sched other\n", SCHEDS, ADDRESSES RING SOCKETS MOUNTS NODES OWNERS XATTRS BPF,
+	{ "allow sched other\n", SCHEDS, ADDRESSES RING SOCKETS MOUNTS NODES XATTRS BPF,
 	  false },
 	{ "allow view meminfo\n", VIEWS, EVERY_CALL, false },
-	{ "allow xattr user.*\n", XATTRS RING, ADDRESSES SOCKETS MOUNTS NODES OWNERS SCHEDS BPF,
-	  false },
-	{ "allow bpf device\n", BPF, ADDRESSES RING SOCKETS MOUNTS NODES OWNERS SCHEDS XATTRS,
-	  false },
+	{ "allow xattr user.*\n", XATTRS RING, ADDRESSES SOCKETS MOUNTS NODES SCHEDS BPF, false },
+	{ "allow bpf device\n", BPF, ADDRESSES RING SOCKETS MOUNTS NODES SCHEDS XATTRS, false },
 	{ "allow socket unix\nallow mknod p\n", ADDRESSES SOCKETS RING NODES,
-	  MOUNTS OWNERS SCHEDS XATTRS BPF, false },
+	  MOUNTS SCHEDS XATTRS BPF, false },
 	/* To deny something of what is denied already. */
 	{ "deny mount * on /a\ndeny unix **\ndeny socket alg\n", "", EVERY_CALL, false },
-	{ "log mount **\n", MOUNTS, ADDRESSES RING SOCKETS NODES OWNERS SCHEDS XATTRS BPF, false },
+	{ "log mount **\n", MOUNTS, ADDRESSES RING SOCKETS NODES SCHEDS XATTRS BPF, false },
 	{ "default deny\ndeny syscall getppid connect\n", "", EVERY_CALL "getppid ", false },
 	{ "deny syscall getppid\nallow view *\n", EVERY_CALL VIEWS, "getppid ", true },
 	/* What no line speaks of, where nothing is denied. */
