@@ -10,9 +10,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
-enum { UNCHARGED_MAX = 1 << 20 };
+enum { UNCHARGED_MAX = 1 << 20, TRIES = 3 };
 
 /* Where the caller is; a helper has one container, whose threads mostly are all in one place. */
 static struct {
@@ -121,7 +122,7 @@ static bool move_there(void)
 	return procs >= 0 && enter(procs);
 }
 
-static void settle(const struct helper *h, bool born_there)
+static bool go_there(bool born_there)
 {
 	bool there = berth.complete;
 
@@ -130,10 +131,30 @@ static void settle(const struct helper *h, bool born_there)
 	for (size_t i = 0; i < ARRAY_LEN(berth.tasks); i++)
 		if (berth.tasks[i] >= 0 && !enter(berth.tasks[i]))
 			there = false;
-	/* It is answered for if it dies; nobody answers for a program of the container's. */
+	return there;
+}
+
+/* It is answered for if it dies; nobody answers for a program of the container's. */
+static void die_first(const struct helper *h)
+{
+	const int was = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+
+	/* Its files are root's, else. */
+	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	(void)sys_write_at(h->proc, "self/oom_score_adj", "1000");
+	(void)prctl(PR_SET_DUMPABLE, was == 1, 0, 0, 0);
+}
+
+static void settle(const struct helper *h, const struct call *c, bool born_there)
+{
+	die_first(h);
 	inside = true;
-	charged = there;
+	charged = go_there(born_there);
+	/* What we knew under that name may be gone, and be made anew; or the thread was moved meanwhile. */
+	for (int i = 0; !charged && i < TRIES; i++) {
+		forget();
+		charged = find_berth(h, c) == 0 && go_there(false);
+	}
 }
 
 pid_t berth_fork(const struct helper *h, const struct call *c, enum berth where)
@@ -152,7 +173,7 @@ pid_t berth_fork(const struct helper *h, const struct call *c, enum berth where)
 	if (pid < 0)
 		pid = fork();
 	if (pid == 0)
-		settle(h, born_there);
+		settle(h, c, born_there);
 	return pid;
 }
 

@@ -15,13 +15,34 @@
 
 enum { ANSWERED = 0, SILENT = 1 };
 
+/* Of a child: where its call stands written. */
+static struct pending *ours;
+
 /* ---- answering ------------------------------------------------------------------------------ */
+
+/* Return: false: nobody is there who could write it down. */
+static bool tell(const struct helper *h, struct event *ev, const char *words, size_t words_len,
+		 const char *text)
+{
+	const size_t text_len = text ? strlen(text) : 0, max = EVENT_TEXT_MAX / 2;
+	struct iovec part[3] = { { .iov_base = ev, .iov_len = sizeof(*ev) } };
+	const struct msghdr m = { .msg_iov = part, .msg_iovlen = 3 };
+	ssize_t n;
+
+	ev->words_len = (uint16_t)(words_len < max ? words_len : max);
+	ev->text_len = (uint16_t)(text_len < max ? text_len : max);
+	part[1] = (struct iovec){ .iov_base = (void *)(uintptr_t)words, .iov_len = ev->words_len };
+	part[2] = (struct iovec){ .iov_base = (void *)(uintptr_t)text, .iov_len = ev->text_len };
+	do {
+		n = sendmsg(h->events, &m, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n >= 0;
+}
 
 static void tell_agent(const struct helper *h, const struct call *c, const struct outcome *o)
 {
 	AUTO_BUF struct buf words = { 0 };
 	const struct policy_verdict *v = &o->ruling.verdict;
-	size_t text_len = v->text ? strlen(v->text) : 0;
 	struct event ev = { .nr = c->kind ? c->kind->nr : -1,
 			    .tid = c->tid,
 			    .error = o->error,
@@ -29,31 +50,22 @@ static void tell_agent(const struct helper *h, const struct call *c, const struc
 			    .took_ns = sys_now_ns() - c->begun_ns,
 			    .allowed = o->ruling.error == 0,
 			    .continued = o->continued };
-	struct iovec part[3] = { { .iov_base = &ev, .iov_len = sizeof(ev) } };
-	const struct msghdr m = { .msg_iov = part, .msg_iovlen = 3 };
-	ssize_t n;
 
 	if (o->ask.kind != POLICY_KINDS)
 		policy_describe(&o->ask, &words);
 	else if (o->words)
 		buf_str(&words, o->words);
-	ev.words_len = (uint16_t)(words.len < EVENT_TEXT_MAX / 2 ? words.len : EVENT_TEXT_MAX / 2);
-	ev.text_len = (uint16_t)(text_len < EVENT_TEXT_MAX / 2 ? text_len : EVENT_TEXT_MAX / 2);
-	part[1] = (struct iovec){ .iov_base = words.data, .iov_len = ev.words_len };
-	part[2] = (struct iovec){ .iov_base = (void *)(uintptr_t)v->text, .iov_len = ev.text_len };
-	do {
-		n = sendmsg(h->events, &m, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
 	/* What nobody can write down is not done: without the agent the call fails with ENOSYS. */
-	if (n < 0)
+	if (!tell(h, &ev, words.data, words.len, v->text))
 		_exit(SILENT);
+	if (ours)
+		atomic_store(&ours->told, true);
 }
 
-static void respond(const struct helper *h, const struct call *c, int error, int64_t value,
-		    uint32_t flags)
+static void respond(const struct helper *h, uint64_t id, int error, int64_t value, uint32_t flags)
 {
 	struct seccomp_notif_resp resp = {
-		.id = c->id, .val = error ? 0 : value, .error = -error, .flags = error ? 0 : flags
+		.id = id, .val = error ? 0 : value, .error = -error, .flags = error ? 0 : flags
 	};
 
 	/* ENOENT: killed, or interrupted by a signal. Then nobody wants to know. */
@@ -73,7 +85,7 @@ static void give_fd(const struct helper *h, const struct call *c, const struct o
 		r = ioctl(h->notify, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 	} while (r < 0 && errno == EINTR);
 	if (r < 0 && errno != ENOENT)
-		respond(h, c, errno, 0, 0);
+		respond(h, c->id, errno, 0, 0);
 }
 
 void outcome_answer(struct helper *h, const struct call *c, const struct outcome *o)
@@ -82,7 +94,7 @@ void outcome_answer(struct helper *h, const struct call *c, const struct outcome
 	if (o->error == 0 && o->fd >= 0)
 		give_fd(h, c, o);
 	else
-		respond(h, c, o->error, o->value,
+		respond(h, c->id, o->error, o->value,
 			o->continued ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0);
 }
 
@@ -97,7 +109,7 @@ void outcome_refuse(struct helper *h, const struct call *c, int error)
 void outcome_let_pass(struct helper *h, const struct call *c)
 {
 	shared_pay_back(h->shared, h->cost_ns);
-	respond(h, c, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+	respond(h, c->id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
 int effect_ruling(const struct helper *h, const struct call *c, const struct policy_ask *ask,
@@ -164,10 +176,13 @@ void effect_fork(struct helper *h, struct call *c, enum berth where, unsigned in
 	/* Each has a deadline, so a place will be free. */
 	while (!(p = free_place(h)))
 		wait_for_place(h);
-	pending_begin(p, c->id, 0, sys_now_ns() + (uint64_t)deadline_ms * 1000000);
+	pending_begin(p, c->id, c->kind->nr, c->tid,
+		      sys_now_ns() + (uint64_t)deadline_ms * 1000000);
 	pid = berth_fork(h, c, where);
-	if (pid == 0)
+	if (pid == 0) {
+		ours = p;
 		act_in_child(h, c, act);
+	}
 	atomic_store(&p->pid, pid);
 	if (pid > 0)
 		return;
@@ -332,13 +347,22 @@ static void clean_up(const struct helper *h, pid_t pid)
 		(void)unlinkat(h->devices, name, 0);
 }
 
-/* Killed, and not by us: memory ran out in the caller's cgroup. */
-static int error_of(const struct pending *p, int status)
+/*
+ * It is refused, whatever it has done. Killed, and not by us: memory ran out in the caller's cgroup, or whoever may
+ * end the processes there did. What the agent killed it has written down.
+ */
+static void answer_for(const struct helper *h, const struct pending *p, int status)
 {
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
-			       sys_now_ns() < atomic_load(&p->deadline_ns)
-		       ? ENOMEM
-		       : EPERM;
+	const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL &&
+			    atomic_load(&p->deadline_ns) != UINT64_MAX;
+	struct event ev = { .nr = atomic_load(&p->nr),
+			    .tid = atomic_load(&p->tid),
+			    .error = killed ? ENOMEM : EPERM,
+			    .took_ns = sys_now_ns() - atomic_load(&p->since_ns) };
+
+	if (!atomic_load(&p->told))
+		(void)tell(h, &ev, EVENT_ENDED, sizeof(EVENT_ENDED) - 1, NULL);
+	respond(h, atomic_load(&p->id), ev.error, 0, 0);
 }
 
 void effect_reap(struct helper *h)
@@ -346,14 +370,13 @@ void effect_reap(struct helper *h)
 	for (unsigned int i = 0; i < SHARED_CHILDREN; i++) {
 		struct pending *p = &h->desk->child[i];
 		const pid_t pid = atomic_load(&p->pid);
-		struct call c = { .id = atomic_load(&p->id) };
 		int status = 0;
 
 		if (!atomic_load(&p->since_ns) || waitpid(pid, &status, WNOHANG) != pid)
 			continue;
 		if (!WIFEXITED(status) || WEXITSTATUS(status) != ANSWERED) {
 			clean_up(h, pid);
-			respond(h, &c, error_of(p, status), 0, 0);
+			answer_for(h, p, status);
 		}
 		pending_end(p);
 	}

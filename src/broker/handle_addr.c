@@ -365,11 +365,11 @@ void handle_address(struct helper *h, struct call *c)
 	} else if (!job.bind && is_inet() && (is_quick() || job.as_asked.ss_family == AF_UNSPEC)) {
 		quick_connect(h, c);
 	} else {
-		const bool binds = job.bind, inet = is_inet();
+		const bool binds = job.bind;
 
 		let_go();
-		effect_fork(h, c, binds && !inet ? BERTH_CALLER : BERTH_OURS,
-			    binds && inet ? DEADLINE_MS : CONNECT_MS, act_address);
+		/* Whatever socket it is now: the child may take another one. */
+		effect_fork(h, c, BERTH_CALLER, binds ? DEADLINE_MS : CONNECT_MS, act_address);
 	}
 	let_go();
 }

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 /*
  * socket(2), socketpair(2): what says which they are stands in registers, so what is not lent goes on to
@@ -88,17 +89,25 @@ static int write_range(int fd, const char *text)
 	return pwrite(fd, text, (size_t)n, 0) == n ? 0 : -EIO;
 }
 
-/* The network's own range is as before when we are done; nobody else widens it meanwhile. */
+/*
+ * The network's own range is as before when we are done; nobody else widens it meanwhile. If we are killed it stays that of
+ * the group of nobody's.
+ */
 static int ping_in_network(struct helper *h, const struct target *t, const struct socket_args *s)
 {
-	const struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	const uint64_t admin = 1ULL << CAP_NET_ADMIN;
 	char old[64], ours[64], *end, *gap;
 	AUTO_FD int range = -EBADF;
 	uint32_t first, last;
+	struct stat net;
 	int fd, r;
 
-	if (fcntl(h->lock, F_SETLKW, &whole) < 0)
+	/* A byte for each network: what its container stops us for holds up nobody else. */
+	if (fstat(t->netns, &net) < 0)
+		return -errno;
+	lock.l_start = (off_t)net.st_ino;
+	if (fcntl(h->lock, F_SETLKW, &lock) < 0)
 		return -errno;
 	if (setns(t->netns, CLONE_NEWNET) < 0)
 		return -errno;
@@ -189,9 +198,7 @@ void handle_socket(struct helper *h, struct call *c)
 	/* A default does not lend: then the kernel says what the container may by itself. */
 	if (o.error == 0 && lends && (way == SOCKET_RAW || (way == SOCKET_PING && !h->confined)) &&
 	    decide_names_socket(h->policy, &ask, way, &o.ruling.verdict)) {
-		/* While ping sockets may be had others wait for the lock. */
-		effect_fork(h, c, way == SOCKET_PING ? BERTH_OURS : BERTH_CALLER, DEADLINE_MS,
-			    act_socket);
+		effect_fork(h, c, BERTH_CALLER, DEADLINE_MS, act_socket);
 		return;
 	}
 	o.continued = o.error == 0;

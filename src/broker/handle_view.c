@@ -282,7 +282,7 @@ static int write_guest(const struct helper *h, const struct call *c, const struc
 	return pwrite(mem, bytes, len, (off_t)to) == (ssize_t)len ? 0 : -EFAULT;
 }
 
-/* A child like the caller, since the memory is its own to write to. */
+/* A child like the caller, since the memory is its own to write to; the list of its maps may be long. */
 static void act_sysinfo(struct helper *h, struct call *c, struct outcome *o)
 {
 	AUTO_TARGET struct target t = TARGET_INIT;
@@ -314,5 +314,5 @@ void handle_sysinfo(struct helper *h, struct call *c)
 	else if (!may_see(h, c, VIEW_SYSINFO, &o))
 		outcome_let_pass(h, c);
 	else
-		effect_fork(h, c, BERTH_OURS, DEADLINE_MS, act_sysinfo);
+		effect_fork(h, c, BERTH_CALLER, DEADLINE_MS, act_sysinfo);
 }

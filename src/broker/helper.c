@@ -40,8 +40,8 @@ static void serve(struct helper *h, struct call *c, const struct seccomp_notif *
 	const uint64_t deadline = sys_now_ns() + (uint64_t)COPY_DEADLINE_MS * 1000000;
 	int r;
 
-	pending_begin(&h->desk->own, n->id, 0, deadline);
 	call_begin(c, n, kind);
+	pending_begin(&h->desk->own, c->id, n->data.nr, c->tid, deadline);
 	if (!kind || kind->class == CALL_ABSENT) {
 		outcome_refuse(h, c, ENOSYS);
 	} else {

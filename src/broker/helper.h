@@ -50,5 +50,8 @@ struct event {
 
 enum { EVENT_TEXT_MAX = 12 << 10 };
 
+/* In place of what was asked: whoever worked on it was killed. Nobody knows how far it came. */
+#define EVENT_ENDED "ended on its way"
+
 /** helper_run - serve until idle, told to leave, or the listener's end; Return: exit status */
 int helper_run(struct helper *h);

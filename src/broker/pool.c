@@ -4,6 +4,7 @@
 #include "sys/syscalls.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -24,28 +25,42 @@ enum {
 
 /* ---- refusing for those who can't any more ---------------------------------------------------- */
 
-static void refuse(const struct container *c, const struct pending *p)
+/* Whoever works on it has been killed, or is about to be. @told: it has been written down */
+static void refuse(struct agent *a, struct container *c, const struct pending *p, bool told)
 {
 	struct seccomp_notif_resp resp = { .id = atomic_load(&p->id), .error = -EPERM };
+	const bool waited = ioctl(c->watch.fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) == 0;
+	const struct event ev = { .nr = atomic_load(&p->nr),
+				  .tid = atomic_load(&p->tid),
+				  .error = EPERM,
+				  .took_ns = sys_now_ns() - atomic_load(&p->since_ns) };
 
-	(void)ioctl(c->watch.fd, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+	/* A child may have done something for one that is gone, too. */
+	if (!told && (waited || atomic_load(&p->pid)))
+		report_event(a, c, &ev, EVENT_ENDED, "");
 }
 
-static void refuse_pending(const struct container *c, struct pending *p)
+/* What it had not taken away is taken away. */
+static void refuse_pending(struct agent *a, struct container *c, struct pending *p)
 {
+	char name[16];
+
 	if (!atomic_load(&p->since_ns))
 		return;
-	refuse(c, p);
+	refuse(a, c, p, atomic_load(&p->told));
+	(void)snprintf(name, sizeof(name), "%d", atomic_load(&p->pid));
+	if (a->devices >= 0)
+		(void)unlinkat(a->devices, name, 0);
 	pending_end(p);
 }
 
-static void clear_desk(const struct agent *a, const struct container *c, unsigned int index)
+static void clear_desk(struct agent *a, struct container *c, unsigned int index)
 {
 	struct desk *d = &agent_page(a, c->slot)->desk[index];
 
-	refuse_pending(c, &d->own);
+	refuse_pending(a, c, &d->own);
 	for (unsigned int i = 0; i < SHARED_CHILDREN; i++)
-		refuse_pending(c, &d->child[i]);
+		refuse_pending(a, c, &d->child[i]);
 }
 
 /* ---- starting a helper -------------------------------------------------------------------------- */
@@ -404,11 +419,21 @@ void pool_reap(struct agent *a)
  * Killed and refused at once: whoever waits for a file system that a guest serves (FUSE) can't even
  * die until that answers. @pid has not been buried, so the number is still its own.
  */
-static void end_overdue(const struct container *c, struct pending *p, pid_t pid)
+static void end_overdue(struct agent *a, struct container *c, struct pending *p, pid_t pid)
 {
-	(void)kill(pid, SIGKILL);
-	refuse(c, p);
+	/* Its place may be another call's as soon as it is dead. */
+	struct pending it;
+	bool told;
+
+	atomic_init(&it.id, atomic_load(&p->id));
+	atomic_init(&it.since_ns, atomic_load(&p->since_ns));
+	atomic_init(&it.nr, atomic_load(&p->nr));
+	atomic_init(&it.tid, atomic_load(&p->tid));
+	atomic_init(&it.pid, atomic_load(&p->pid));
 	atomic_store(&p->deadline_ns, UINT64_MAX);
+	told = atomic_exchange(&p->told, true);
+	(void)kill(pid, SIGKILL);
+	refuse(a, c, &it, told);
 }
 
 /*
@@ -432,10 +457,10 @@ static bool look_at(struct agent *a, struct worker *w, uint64_t now_ns)
 		const pid_t pid = atomic_load(&p->pid);
 
 		if (atomic_load(&p->since_ns) && now_ns > atomic_load(&p->deadline_ns) && pid > 0)
-			end_overdue(w->container, p, pid);
+			end_overdue(a, w->container, p, pid);
 	}
 	if (since && now_ns > atomic_load(&d->own.deadline_ns)) {
-		end_overdue(w->container, &d->own, w->pid);
+		end_overdue(a, w->container, &d->own, w->pid);
 		w->retired = true;
 		set_watch(a, w->container);
 	}

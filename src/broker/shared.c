@@ -5,10 +5,13 @@
 
 _Static_assert(sizeof(struct shared) <= 4096, "one page a container");
 
-void pending_begin(struct pending *p, uint64_t id, int32_t pid, uint64_t deadline_ns)
+void pending_begin(struct pending *p, uint64_t id, int32_t nr, int32_t tid, uint64_t deadline_ns)
 {
 	atomic_store(&p->id, id);
-	atomic_store(&p->pid, pid);
+	atomic_store(&p->pid, 0);
+	atomic_store(&p->nr, nr);
+	atomic_store(&p->tid, tid);
+	atomic_store(&p->told, false);
 	atomic_store(&p->deadline_ns, deadline_ns);
 	atomic_store(&p->since_ns, sys_now_ns());
 }

@@ -24,7 +24,9 @@ struct pending {
 	_Atomic uint64_t since_ns;    /* 0: free */
 	_Atomic uint64_t deadline_ns; /* when whoever works on it is killed */
 	_Atomic uint64_t id;
-	_Atomic int32_t pid; /* of the child; 0: the helper itself */
+	_Atomic int32_t pid;	 /* of the child; 0: the helper itself */
+	_Atomic int32_t nr, tid; /* the call and the thread that made it, for the record */
+	_Atomic bool told;	 /* it has been written down */
 };
 
 struct desk {
@@ -40,8 +42,8 @@ struct shared {
 	_Atomic uint64_t uncharged;		   /* bytes, see berth_spend */
 };
 
-/** pending_begin - @id is being worked on, by @pid, until @deadline_ns at the latest */
-void pending_begin(struct pending *p, uint64_t id, int32_t pid, uint64_t deadline_ns);
+/** pending_begin - a call is being worked on, until @deadline_ns at the latest */
+void pending_begin(struct pending *p, uint64_t id, int32_t nr, int32_t tid, uint64_t deadline_ns);
 /** pending_end - nobody works on it any more */
 void pending_end(struct pending *p);
 

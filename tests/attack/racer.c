@@ -11,7 +11,7 @@
  *   racer thief SOCKET           brings a listener and takes its notifications all the same, for ever
  *   racer crowd SOCKET COUNT     so many processes, each with a listener of its own, that ask now and then
  *   racer killed TRIES           callers that are killed; prints how many of their mounts were known
- *   racer hoard KIND COUNT       makes so many "pipe", "socket", "attribute" in /mnt and keeps them; prints
+ *   racer hoard KIND COUNT       makes so many "pipe", "socket", "attribute" in /mnt, or "echo" sockets, and keeps them; prints
  *                                how many there are, and the number of the error if there was one
  */
 #define _GNU_SOURCE
@@ -719,6 +719,8 @@ static void hoard(const char *kind, long count)
 			r = mknod(path, S_IFIFO | 0600, 0);
 		else if (*kind == 's')
 			r = keep_socket(path);
+		else if (*kind == 'e')
+			r = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP) < 0 ? -1 : 0;
 		else
 			r = keep_attribute(path, made);
 	}

@@ -297,6 +297,28 @@ def test_what_a_child_of_the_agent_holds_can_not_be_taken(cay, user):
         assert taken == 0
 
 
+def test_a_helper_that_is_killed_leaves_no_device_node(cay, user):
+    """Before anything is decided there is a node, on a file system that all containers share."""
+    with Agent(cay, {"a": "default deny\nallow mknod c 1:3 on /dev/*\n"}) as agent:
+        nodes = pathlib.Path(f"/proc/{agent.process.pid}/root{agent.sock}.dev")
+        c = user.start(racing(cay, user, agent, ["mknod", "mknodat"]).sh("while :; do ask mknod /tmp/x c 1 3; done"))
+
+        def stopped():
+            for name in os.listdir(nodes):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(name), signal.SIGSTOP)
+                    if (nodes / name).exists():
+                        return int(name)
+                    os.kill(int(name), signal.SIGCONT)
+        # The moment is short.
+        end = time.monotonic() + TIMEOUT
+        while not (child := stopped()):
+            assert time.monotonic() < end, "an attack that meets nobody shows nothing"
+        os.kill(int(pathlib.Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[1]), signal.SIGKILL)
+        wait_for(lambda: not (nodes / str(child)).exists(), "it to be taken away")
+        user.delete(c)
+
+
 # ---- memory that never comes ---------------------------------------------------------------------------
 
 class Dead:
@@ -370,6 +392,7 @@ def test_memory_that_never_comes_holds_up_nobody_but_who_brought_it(cay, user):
         assert user.sh(other, "mkdir -p /mnt/good; ask mount t /mnt/good tmpfs 0 ''").out == "ok\n"
         # What comes afterwards is served as before.
         assert user.exec(a, "ask", "mount", "t", "/mnt/x", "tmpfs", "0", "").out == "ok\n"
+        assert [r.get("what") for r in agent.records("mount")].count("ended on its way") == 2, "whose time was over is written down, too"
         user.delete(a)
         user.delete(other)
 

@@ -227,11 +227,11 @@ def test_who_has_no_process_left_is_refused_and_takes_no_processor(cay, user):
 
 # What is made, so many of it that it is more than the limit.
 HOARD = {"pipe": ("allow mknod p on /**\n", 4000), "socket": ("allow unix /mnt/*\nallow socket unix stream\n", 4000),
-         "attribute": ("allow mknod f on /**\nallow xattr user.* on /mnt/**\n", 2000)}
+         "attribute": ("allow mknod f on /**\nallow xattr user.* on /mnt/**\n", 2000), "echo": ("allow socket inet dgram icmp\n", 4000)}
 
 
-@pytest.mark.parametrize("kind", HOARD)
-@pytest.mark.parametrize("whose", ["private", "agent"])
+# A broker of the container's own has no echo sockets to lend.
+@pytest.mark.parametrize("whose, kind", [(w, k) for w in ("private", "agent") for k in HOARD if (w, k) != ("private", "echo")])
 def test_what_is_made_for_a_container_counts_against_its_limit(cay, kind, whose):
     """Else whoever is lent a call has the broker's memory beside his own."""
     policy, count = HOARD[kind]
@@ -240,6 +240,7 @@ def test_what_is_made_for_a_container_counts_against_its_limit(cay, kind, whose)
     b.config["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev"]})
     shutil.copy(racer(), b.rootfs / "bin/racer")
     b.args("racer", "hoard", kind, str(count))
+    b.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": count + 64, "hard": count + 64}]
     (cay.shm / "policy").write_text(policy)
     with contextlib.ExitStack() as stack:
         options = ["--policy", cay.shm / "policy"]
@@ -284,6 +285,74 @@ def test_where_the_broker_may_not_go_what_it_makes_has_a_bound(cay, user):
     assert made("there") == ["1024", str(errno.ENOSPC)]
     user.delete(id)
     theirs.rmdir()
+
+
+def test_a_cgroup_that_is_made_anew_under_its_name_counts(cay):
+    """Whoever may make cgroups inside could else have the broker remember one that is gone, and never pay."""
+    b = rootless_bundle(cay)
+    in_user_namespace(b)
+    shutil.copy(racer(), b.rootfs / "bin/racer")
+    (cay.shm / "policy").write_text("allow mknod p on /**\n")
+    b.config["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev"]})
+    hoard = 'while ! [ -e "/tmp/go-$n" ]; do sleep 0.05; done; racer hoard pipe 2000 >"/tmp/new-$n"; mv "/tmp/new-$n" "/tmp/out-$n"'
+    b.sh(f"for n in 1 2; do {hoard}; rm -f /mnt/*; done; sleep 1000").write()
+    id = cay.id()
+    subprocess.run(list(map(str, cay.argv("run", "-d", "--policy", cay.shm / "policy", "-b", b.path, id))), stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, check=True, timeout=60)
+    memory = harness.CGROUP_ROOT / "memory"
+    base = memory if memory.exists() else harness.CGROUP_ROOT
+    theirs, aside = base / f"{cay.token}-theirs", base / f"{cay.token}-aside"
+    aside.mkdir()
+
+    def move(to):
+        # The shell, and whatever it has just started.
+        while pids := [p for p in run(["pgrep", "-g", str(cay.pid(id))]).lines if not (to / "cgroup.procs").read_text().split().count(p)]:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    (to / "cgroup.procs").write_text(pid)
+
+    def made(n):
+        theirs.mkdir()
+        move(theirs)
+        (b.rootfs / f"tmp/go-{n}").touch()
+        return wait_for(lambda: harness.read(b.rootfs / f"tmp/out-{n}"), "the pipes").decode().split()
+    # More than a megabyte is made only where it is charged to the container.
+    assert made(1) == ["2000", "0"]
+    # Soon: who serves it stays for two seconds.
+    move(aside)
+    wait_for(lambda: not (theirs / "cgroup.procs").read_text(), "it to be empty")
+    theirs.rmdir()
+    assert made(2) == ["2000", "0"]
+    cay.destroy(id)
+    aside.rmdir()
+    theirs.rmdir()
+
+
+def test_whoever_makes_the_broker_s_child_end_is_written_down(cay, user):
+    """It is born in the container's cgroup, where memory may run out, or somebody may end all there is."""
+    b = rootless_bundle(cay).sh("ask unix connect /run/full.sock >/tmp/out; sleep 1000")
+    log = user.root / "log"
+    (cay.shm / "policy").write_text("allow socket unix\nallow unix connect /run/*\n")
+    (b.rootfs / "run").mkdir(exist_ok=True)
+    user.write(b)
+    with socket.socket(socket.AF_UNIX) as full, held_directory(b.rootfs / "run") as at, socket.socket(socket.AF_UNIX) as first:
+        full.bind(f"{at}/full.sock")
+        full.listen(0)
+        os.chmod(f"{at}/full.sock", 0o777)
+        first.connect(f"{at}/full.sock")
+        id = cay.id()
+        quietly(user, "run", "-d", "--policy", cay.shm / "policy", "--policy-log", log, "-b", b.path, id)
+        broker = harness.json.loads((user.root / id / "state.json").read_text())["broker"]
+
+        def child():
+            return [c for h in run(["pgrep", "-P", str(broker)]).lines for c in run(["pgrep", "-P", h]).lines]
+        pid = int(wait_for(child, "somebody to wait")[0])
+        wait_for(lambda: harness.read(f"/proc/{pid}/oom_score_adj") == b"1000\n", "it to be the first that dies")
+        os.kill(pid, signal.SIGKILL)
+        assert wait_for(lambda: harness.read(b.rootfs / "tmp/out"), "an answer") == b"ENOMEM\n"
+        record = [harness.json.loads(ln) for ln in log.read_text().splitlines()][-1]
+        assert (record["call"], record["error"], record["what"]) == ("connect", errno.ENOMEM, "ended on its way"), record
+    user.delete(id)
 
 
 @pytest.mark.parametrize("whose", ["private", "agent"])
