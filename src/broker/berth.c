@@ -7,6 +7,7 @@
 #include "sys/syscalls.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -177,12 +178,37 @@ pid_t berth_fork(const struct helper *h, const struct call *c, enum berth where)
 	return pid;
 }
 
-int berth_spend(const struct helper *h, size_t bytes)
+/* Of others, say overlays, we don't know what is below. */
+static bool is_on_disk(int at)
+{
+	static const unsigned long kinds[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+					       F2FS_SUPER_MAGIC, NFS_SUPER_MAGIC };
+
+	for (size_t i = 0; at >= 0 && i < ARRAY_LEN(kinds); i++)
+		if (sys_is_fs(at, kinds[i]))
+			return true;
+	return false;
+}
+
+void berth_refund(const struct helper *h, size_t bytes)
+{
+	atomic_fetch_sub(&h->ledger->uncharged, bytes);
+}
+
+int berth_spend(const struct helper *h, int at, size_t bytes)
 {
 	uint64_t was;
 
-	if (charged)
+	if (charged || is_on_disk(at))
 		return 0;
 	was = atomic_fetch_add(&h->ledger->uncharged, bytes);
-	return was + bytes > UNCHARGED_MAX ? -ENOSPC : 0;
+	if (was + bytes <= UNCHARGED_MAX)
+		return 0;
+	berth_refund(h, bytes);
+	return -ENOSPC;
+}
+
+bool berth_charged(void)
+{
+	return charged;
 }

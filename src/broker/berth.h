@@ -29,12 +29,17 @@ pid_t berth_fork(const struct helper *h, const struct call *c, enum berth where)
 
 /**
  * berth_spend - may we make something that stays in memory?
+ * @at:    on the file system of this file; -EBADF: on none
  * @bytes: about as large as that
  *
- * Always where it is charged to the caller. A private broker may not always go where its container is, say when
- * systemd has put it there: then a container has a megabyte for all that is made for it.
+ * Always where it is charged to the caller, or on a disk. A private broker may not always go where its container is,
+ * say when systemd has put it there: then a container has a megabyte for all that is made for it.
  * Return: 0; -ENOSPC.
  */
-int berth_spend(const struct helper *h, size_t bytes);
+int berth_spend(const struct helper *h, int at, size_t bytes);
+/** berth_refund - it is gone, and had not been charged to the caller */
+void berth_refund(const struct helper *h, size_t bytes);
+/** berth_charged - is what this process makes charged to the caller? */
+bool berth_charged(void);
 
 enum { BERTH_INODE = 1024 }; /* about what a file takes */

@@ -279,7 +279,7 @@ static int bind_path(struct helper *h, const struct call *c, const struct target
 		return -ENAMETOOLONG;
 	r = ask_unix(h, c, o);
 	if (r == 0)
-		r = berth_spend(h, BERTH_INODE);
+		r = berth_spend(h, dir, BERTH_INODE);
 	if (r < 0)
 		return r;
 	if (fchdir(dir) < 0)

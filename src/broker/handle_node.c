@@ -123,7 +123,7 @@ static int perform(struct helper *h, struct call *c, const struct target *t, con
 		return r;
 	if (node >= 0)
 		return put_node(h, c, node, dir, name);
-	r = berth_spend(h, BERTH_INODE);
+	r = berth_spend(h, dir, BERTH_INODE);
 	if (r == 0 && !call_alive(h, c))
 		r = -ESRCH;
 	if (r == 0 && mknodat(dir, name, n->mode, n->dev) < 0)

@@ -178,7 +178,7 @@ static int record_owner(const struct helper *h, const struct target *t, int fd, 
 	    (gid == UINT32_MAX || gid == s.st_gid))
 		return 0;
 	if (!rec.there) {
-		r = berth_spend(h, sizeof(record_name) + RECORD_MAX);
+		r = berth_spend(h, fd, sizeof(record_name) + RECORD_MAX);
 		if (r < 0)
 			return r;
 		rec = (struct record){ .uid = s.st_uid, .gid = s.st_gid };

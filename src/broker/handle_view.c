@@ -122,12 +122,21 @@ static enum policy_view view_of(const struct helper *h, int fd)
 
 static struct shown {
 	uint64_t until_ns;
-	int fd; /* sealed */
+	int fd; /* sealed; its position: how much of it is not charged to the container */
 } shown[VIEW_COUNT];
 
-static int seal(const struct buf *text, const char *name)
+static int reopen(const struct helper *h, int fd)
 {
-	AUTO_FD int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char link[32];
+
+	(void)snprintf(link, sizeof(link), "self/fd/%d", fd);
+	fd = openat(h->proc, link, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int seal(const struct helper *h, const struct buf *text, const char *name)
+{
+	AUTO_FD int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), ret = -EBADF;
 	const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 	int r;
 
@@ -136,7 +145,12 @@ static int seal(const struct buf *text, const char *name)
 	r = sys_write_all(fd, text->data, text->len);
 	if (r == 0 && fcntl(fd, F_ADD_SEALS, seals) < 0)
 		r = -errno;
-	return r < 0 ? r : TAKE_FD(fd);
+	if (r < 0)
+		return r;
+	ret = reopen(h, fd);
+	if (ret >= 0 && !berth_charged() && lseek(ret, (off_t)text->len, SEEK_SET) < 0)
+		return -errno;
+	return TAKE_FD(ret);
 }
 
 /* What is given away lies in memory for as long as the container keeps it open. */
@@ -154,8 +168,26 @@ static int make_text(const struct helper *h, const void *ctx)
 		return r;
 	if (!view_text(view, &f, host.data ? host.data : "", &text))
 		return -ENODATA;
-	r = text.failed ? -ENOMEM : berth_spend(h, text.len);
-	return r < 0 ? r : seal(&text, files[view]);
+	r = text.failed ? -ENOMEM : berth_spend(h, -EBADF, text.len);
+	return r < 0 ? r : seal(h, &text, files[view]);
+}
+
+/* fcntl(2): a lease to write is given while nobody else has it open. Then it is gone with us. */
+static void let_go(const struct helper *h, struct shown *s)
+{
+	const off_t spent = s->until_ns ? lseek(s->fd, 0, SEEK_CUR) : 0;
+
+	if (spent > 0 && fcntl(s->fd, F_SETLEASE, F_WRLCK) == 0)
+		berth_refund(h, (size_t)spent);
+	if (s->until_ns)
+		close(s->fd);
+	*s = (struct shown){ 0 };
+}
+
+void handle_open_done(const struct helper *h)
+{
+	for (int v = 0; v < VIEW_COUNT; v++)
+		let_go(h, &shown[v]);
 }
 
 /* Read-only, with a position of its own. Return: fd or -errno. */
@@ -163,21 +195,16 @@ static int show(const struct helper *h, const struct call *c, enum policy_view v
 {
 	struct shown *s = &shown[view];
 	const uint64_t now = sys_now_ns();
-	char link[32];
 	int fd;
 
 	if (now >= s->until_ns) {
-		if (s->until_ns)
-			close(s->fd);
-		*s = (struct shown){ 0 };
+		let_go(h, s);
 		fd = effect_make(h, c, make_text, &view);
 		if (fd < 0)
 			return fd;
 		*s = (struct shown){ .until_ns = now + FRESH_NS, .fd = fd };
 	}
-	(void)snprintf(link, sizeof(link), "self/fd/%d", s->fd);
-	fd = openat(h->proc, link, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return reopen(h, s->fd);
 }
 
 /* ---- answering ----------------------------------------------------------------------------------- */

@@ -72,7 +72,7 @@ static int perform(struct helper *h, struct call *c, int file, struct keeper *k,
 		r = effect_ruling(h, c, &ask, lends, o);
 	if (r < 0)
 		return r;
-	r = berth_spend(h, a->len + BERTH_INODE);
+	r = berth_spend(h, file, a->len + BERTH_INODE);
 	if (r < 0)
 		return r;
 	if (!lends)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/helper.h"
 
-#include "broker/effect.h"
+#include "broker/handle.h"
 #include "sys/syscalls.h"
 
 #include <poll.h>
@@ -114,7 +114,9 @@ int helper_run(struct helper *h)
 			leaving = true;
 			p[1].fd = -1;
 		}
-		if (effect_busy(h) == 0 && (leaving || (n == 0 && !wait_ns)))
+		if (effect_busy(h) == 0 && (leaving || (n == 0 && !wait_ns))) {
+			handle_open_done(h);
 			return 0;
+		}
 	}
 }

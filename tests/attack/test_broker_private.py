@@ -264,9 +264,12 @@ def test_where_the_broker_may_not_go_what_it_makes_has_a_bound(cay, user):
     """As when systemd has put the container into a cgroup that is its alone."""
     b = rootless_bundle(cay)
     shutil.copy(racer(), b.rootfs / "bin/racer")
-    hoard = 'while ! [ -e "/tmp/go-$1" ]; do sleep 0.1; done; racer hoard pipe 2000 >"/tmp/new-$1"; mv "/tmp/new-$1" "/tmp/out-$1"; rm -f /mnt/*'
-    (cay.shm / "policy").write_text("allow mknod p on /**\n")
-    user.write(b.args("sh", "-c", f"for at in here there; do sh -c '{hoard}' - $at; done"))
+    b.config["mounts"].append({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev"]})
+    hoard = 'while ! [ -e "/tmp/go-$1" ]; do sleep 0.1; done; racer hoard pipe $2 >"/tmp/new-$1"; mv "/tmp/new-$1" "/tmp/out-$1"; rm -f /mnt/*'
+    figures = "grep -h MemTotal /proc/meminfo; sleep 1.1"
+    (cay.shm / "policy").write_text("allow mknod p on /**\nallow view meminfo\n")
+    user.write(b.args("sh", "-c", f"for at in here almost there; do n=2000; [ $at = almost ] && n=1019; sh -c '{hoard}' - $at $n; "
+                      f"[ $at = almost ] && for i in 1 2 3 4 5 6; do {figures}; done >/tmp/figures; [ $at = almost ] && for i in 3 4 5 6 7 8; do eval \"exec $i</proc/meminfo\"; {figures}; done >/tmp/held; done"))
     id = cay.id()
     quietly(user, "run", "-d", "--policy", cay.shm / "policy", "-b", b.path, id)
     memory = harness.CGROUP_ROOT / "memory"
@@ -282,7 +285,15 @@ def test_where_the_broker_may_not_go_what_it_makes_has_a_bound(cay, user):
     for pid in run(["pgrep", "-P", user.pid(id)]).lines:
         with contextlib.suppress(ProcessLookupError):
             (theirs / "cgroup.procs").write_text(pid)
-    assert made("there") == ["1024", str(errno.ENOSPC)]
+    (theirs / "cgroup.procs").parent.joinpath("memory.max" if (theirs / "memory.max").exists() else "memory.limit_in_bytes").write_text(str(64 << 20))
+    assert made("almost") == ["1019", "0"]
+    # What was shown and is closed again counts no more: else a monitor would be shown the host's figures after a while.
+    figures = wait_for(lambda: len(ln := harness.read(b.rootfs / "tmp/figures").decode().splitlines()) == 6 and ln, "the figures")
+    assert [ln.split()[1] for ln in figures] == [str(64 << 10)] * 6
+    held = wait_for(lambda: len(ln := harness.read(b.rootfs / "tmp/held").decode().splitlines()) == 6 and ln, "the figures")
+    assert held[0] == figures[0] and held[-1] != figures[0], "those that are kept count"
+    pipes, error = made("there")
+    assert int(pipes) < 5 and error == str(errno.ENOSPC)
     user.delete(id)
     theirs.rmdir()
 
