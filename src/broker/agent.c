@@ -57,7 +57,8 @@ static size_t raise_limit(void)
 
 /*
  * Device nodes that are lent lie on a tmpfs that only we see, in a mount namespace of our own:
- * a container gets a bind mount of one node, and no file system of its own ever holds one.
+ * a container gets a bind mount of one node, and no file system of its own ever holds one. Who holds nodes
+ * pays for them (berth.h), so there may be any number.
  */
 static int make_devices(struct agent *a, struct err *e)
 {
@@ -70,7 +71,7 @@ static int make_devices(struct agent *a, struct err *e)
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, errno, "make \"%s\"", path);
 	if (mount("cay-agent", path, "tmpfs", MS_NOSUID | MS_NOEXEC,
-		  "mode=700,size=1m,nr_inodes=65536") < 0)
+		  "mode=700,size=1m,nr_inodes=0") < 0)
 		return err_sys(e, errno, "mount a tmpfs on \"%s\"", path);
 	a->devices = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return a->devices < 0 ? err_sys(e, errno, "open \"%s\"", path) : 0;

@@ -9,7 +9,7 @@
  * container is born in the cgroup of the thread that asked: as if that had made it.
  *
  * With version 2 that is the whole cgroup. With version 1 it is memory and the class of its network
- * traffic; devices stay with us, since they are what a policy lends.
+ * traffic.
  */
 
 enum berth {

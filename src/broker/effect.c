@@ -190,22 +190,38 @@ void effect_fork(struct helper *h, struct call *c, enum berth where, unsigned in
 	pending_end(p);
 }
 
+/* Return: the status of the other one, or as if it had ended without an answer. */
+static int wait_for(pid_t pid)
+{
+	int status = SILENT << 8;
+
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+static void __attribute__((noreturn)) end_as(int status)
+{
+	if (WIFSIGNALED(status))
+		(void)kill(getpid(), WTERMSIG(status));
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : SILENT);
+}
+
 void effect_go_on(const struct helper *h, const struct call *c, enum berth where,
 		  void (*then)(const struct helper *h))
 {
-	int status = 0;
 	pid_t pid = berth_fork(h, c, where);
+	int status;
 
 	if (pid == 0) {
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 			_exit(SILENT);
 		return;
 	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	status = wait_for(pid);
 	if (then)
 		then(h);
-	_exit(pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : SILENT);
+	end_as(status);
 }
 
 /* ---- a child that keeps our rights ------------------------------------------------------------ */
@@ -275,7 +291,7 @@ static void serve_once(const struct keeper *k, int sock)
 
 int effect_keep(struct keeper *k)
 {
-	int pair[2], status = 0;
+	int pair[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -290,9 +306,7 @@ int effect_keep(struct keeper *k)
 	if (pid > 0)
 		serve_once(k, pair[1]);
 	close(pair[1]);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	_exit(pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : SILENT);
+	end_as(wait_for(pid));
 }
 
 int effect_ask(struct keeper *k, int fd, const void *bytes, size_t len, int *ret_fd)

@@ -153,11 +153,8 @@ static void act_mknod(struct helper *h, struct call *c, struct outcome *o)
 	o->error = -r;
 }
 
-/* A node of a device is ours until it is given away, whatever the container's cgroup says of devices. */
+/* A node that is lent is the container's to pay for, too: it can be held open when its name and its mount are gone. */
 void handle_mknod(struct helper *h, struct call *c)
 {
-	const struct node n = node_of(c);
-	const bool lends = !decide_device_is_free(n.mode, major(n.dev), minor(n.dev));
-
-	effect_fork(h, c, lends ? BERTH_OURS : BERTH_CALLER, DEADLINE_MS, act_mknod);
+	effect_fork(h, c, BERTH_CALLER, DEADLINE_MS, act_mknod);
 }

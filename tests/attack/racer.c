@@ -11,8 +11,9 @@
  *   racer thief SOCKET           brings a listener and takes its notifications all the same, for ever
  *   racer crowd SOCKET COUNT     so many processes, each with a listener of its own, that ask now and then
  *   racer killed TRIES           callers that are killed; prints how many of their mounts were known
- *   racer hoard KIND COUNT       makes so many "pipe", "socket", "attribute" in /mnt, or "echo" sockets, and keeps them; prints
- *                                how many there are, and the number of the error if there was one
+ *   racer hoard KIND COUNT       makes so many "pipe", "socket", "device", "attribute" in /mnt, or "echo" sockets,
+ *                                and keeps them; prints how many there are, and the number of the error if
+ *                                there was one
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -706,6 +707,16 @@ static int keep_attribute(const char *path, long i)
 	return setxattr(path, name, value, sizeof(value), 0);
 }
 
+/* Held open, where neither its name nor its mount is left. */
+static int keep_device(const char *path)
+{
+	if (mknod(path, S_IFCHR | 0600, makedev(1, 3)) < 0)
+		return -1;
+	if (open(path, O_RDONLY | O_CLOEXEC) < 0 || umount2(path, MNT_DETACH) < 0)
+		die(path);
+	return unlink(path);
+}
+
 static void hoard(const char *kind, long count)
 {
 	long made = 0;
@@ -721,6 +732,8 @@ static void hoard(const char *kind, long count)
 			r = keep_socket(path);
 		else if (*kind == 'e')
 			r = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP) < 0 ? -1 : 0;
+		else if (*kind == 'd')
+			r = keep_device(path);
 		else
 			r = keep_attribute(path, made);
 	}

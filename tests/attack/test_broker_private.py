@@ -227,11 +227,12 @@ def test_who_has_no_process_left_is_refused_and_takes_no_processor(cay, user):
 
 # What is made, so many of it that it is more than the limit.
 HOARD = {"pipe": ("allow mknod p on /**\n", 4000), "socket": ("allow unix /mnt/*\nallow socket unix stream\n", 4000),
-         "attribute": ("allow mknod f on /**\nallow xattr user.* on /mnt/**\n", 2000), "echo": ("allow socket inet dgram icmp\n", 4000)}
+         "attribute": ("allow mknod f on /**\nallow xattr user.* on /mnt/**\n", 2000), "echo": ("allow socket inet dgram icmp\n", 4000), "device": ("allow mknod c 1:3 on /mnt/*\n", 4000)}
+LENT = ("echo", "device")
 
 
-# A broker of the container's own has no echo sockets to lend.
-@pytest.mark.parametrize("whose, kind", [(w, k) for w in ("private", "agent") for k in HOARD if (w, k) != ("private", "echo")])
+# A broker of the container's own lends nothing.
+@pytest.mark.parametrize("whose, kind", [(w, k) for w in ("private", "agent") for k in HOARD if w == "agent" or k not in LENT])
 def test_what_is_made_for_a_container_counts_against_its_limit(cay, kind, whose):
     """Else whoever is lent a call has the broker's memory beside his own."""
     policy, count = HOARD[kind]

@@ -38,7 +38,8 @@ class Podman:
                 "--cgroup-manager=cgroupfs", "--storage-driver=overlay", "--runtime", runtime or CAY, *args]
 
     def __call__(self, *args, runtime=None, **kw):
-        return run(self.argv(*args, runtime=runtime), env=self.env, timeout=SLOW, **kw)
+        # Its monitor leaves a file where it stands.
+        return run(self.argv(*args, runtime=runtime), env=self.env, timeout=SLOW, cwd=self.base, **kw)
 
     def ok(self, *args, **kw):
         r = self(*args, **kw)
