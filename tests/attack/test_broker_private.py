@@ -209,15 +209,16 @@ def test_who_has_no_process_left_is_refused_and_takes_no_processor(cay, user):
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=60)
         broker = harness.json.loads((user.root / id / "state.json").read_text())["broker"]
         children = pathlib.Path(f"/proc/{broker}/task/{broker}/children")
-        wait_for(lambda: said.read_text(), "no number to be left")
+        wait_for(lambda: harness.read(said), "no number to be left")
         for helper in children.read_text().split():
             os.kill(int(helper), signal.SIGKILL)
-        wait_for(lambda: not children.read_text(), "the helpers' end")
+        wait_for(lambda: not harness.read(children), "the helpers' end")
         go.touch()
         answer = wait_for(lambda: said.read_text().split()[1:], "an answer")[0]
         fields = pathlib.Path(f"/proc/{broker}/stat").read_text().rpartition(")")[2].split()
         user.delete(id)
         go.unlink()
+        said.unlink()
         if answer == "ENOSYS":
             break
         assert answer in ("ok", "EPERM"), answer

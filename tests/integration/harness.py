@@ -394,14 +394,17 @@ def failing(call):
 
 
 def wait_for(condition, what, timeout=TIMEOUT):
-    """Wait until it holds. Never a measure of speed: only of "does it happen at all"."""
+    """Wait until it holds. Never a measure of speed: only of "does it happen at all". A file that is not there doesn't hold."""
     end = time.monotonic() + timeout
     while True:
-        got = condition()
+        try:
+            got, why = condition(), None
+        except FileNotFoundError as e:
+            got, why = None, e
         if got:
             return got
         if time.monotonic() > end:
-            raise AssertionError(f"waited in vain for {what}")
+            raise AssertionError(f"waited in vain for {what}") from why
         time.sleep(0.01)
 
 
