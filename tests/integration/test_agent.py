@@ -375,8 +375,8 @@ def test_other_runtimes_speak_the_same_protocol(cay, program):
         b.args("sleep", "1000").write()
 
         def quietly(*args):
-            with open(log, "ab") as f:
-                subprocess.run([*other, *args], input=b"", stdout=f, stderr=f, check=True, timeout=60)
+            with open(log, "ab") as out, open(cay.dir / "errors", "ab") as err:
+                subprocess.run([*other, *args], input=b"", stdout=out, stderr=err, check=True, timeout=60)
         quietly("run", "-d", "-b", str(b.path), id)
         for args in (("mount", "t", "/mnt/x", "tmpfs", "0", ""), ("mount", "t", "/tmp", "tmpfs", "0", ""), ("umount", "/mnt/x", "0")):
             quietly("exec", id, "ask", *args)

@@ -98,7 +98,7 @@ def test_explain_says_what_is_in_force_of_each_kind(cay):
 LIFE = """set -e
 mkdir /tmp/d; cd /tmp/d; echo one >a; chown 0:0 a; cp -R /tmp/d /tmp/e; mv a b; ln -s b c; ln b l; chmod 750 b; chmod -R g+w /tmp/e; stat -c %a b
 seq 9 | grep -v 5 | sort -rn | head -n 2 | tr '\\n' ' '; echo
-sleep 0.01 & wait $!; (kill -TERM $$) & trap 'echo term' TERM; wait || true
+sleep 0.01 & wait $!; trap 'echo term' TERM; (kill -TERM $$) & wait || true
 date +%Y >/dev/null; id -u; free >/dev/null; ps >/dev/null; df / >/dev/null; tar -cf x.tar b; tar -tf x.tar; rm -r /tmp/d /tmp/e; echo done
 """
 
