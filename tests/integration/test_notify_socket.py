@@ -114,11 +114,16 @@ def test_a_socket_that_somebody_else_gave_is_left_alone(cay, bundle, manager):
     assert manager.all() == []
 
 
-def test_a_container_without_mounts_of_its_own_runs_all_the_same(cay, bundle, manager):
+@pytest.mark.parametrize("user, socket", [(False, "/run/notify/notify.sock"), (True, "")])
+def test_in_the_hosts_mount_namespace_it_is_there_where_mounts_are(cay, bundle, manager, user, socket):
+    """A user namespace has no rights there."""
     bundle.namespace("mount", remove=True).config["mounts"] = []
     for k in ("maskedPaths", "readonlyPaths"):
         bundle.linux[k] = []
-    assert cay.out(bundle.sh("echo [$NOTIFY_SOCKET]"), env=manager.env) == "[]\n"
+    if user:
+        harness.in_user_namespace(bundle)
+    assert cay.out(bundle.sh("echo [$NOTIFY_SOCKET]"), env=manager.env) == f"[{socket}]\n"
+    assert not os.path.exists("/run/notify")
 
 
 # ---- what the manager hears -----------------------------------------------------------------
