@@ -43,10 +43,9 @@ static void forget(void)
 	berth.complete = true;
 }
 
-static void take_place(const struct cgroup_place *p, int *tasks)
+static void take_place(const struct cgroup_place *p, int *fd)
 {
 	char name[PATH_MAX + 16];
-	int *const fd = p->v2 ? &berth.unified : tasks;
 
 	(void)snprintf(name, sizeof(name), "%s/%s", p->dir, p->v2 ? "" : "tasks");
 	*fd = open(name, p->v2 ? O_PATH | O_DIRECTORY | O_CLOEXEC : O_WRONLY | O_CLOEXEC);
@@ -68,7 +67,7 @@ static void find_one(const struct helper *h, const char *own, const char *contro
 	if (its.v2 != !tasks)
 		return;
 	if (!cgroup_place(h->cgroups, own, controller, &ours) || !str_eq(its.dir, ours.dir))
-		take_place(&its, tasks);
+		take_place(&its, tasks ? tasks : &berth.unified);
 }
 
 /* Return: 0; -errno: it can't be told. */
