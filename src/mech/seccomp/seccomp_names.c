@@ -120,7 +120,7 @@ int sec_flags(const struct oci_seccomp *sc, uint32_t *ret, struct err *e)
 	/* Nothing said: as runc, no change of what the host does about speculation. */
 	uint32_t flags = sc->flags.list ? 0U : (uint32_t)SECCOMP_FILTER_FLAG_SPEC_ALLOW, one = 0;
 
-	for (size_t i = 0; i < sc->flags.count; i++) {
+	for (size_t i = 0; sc->flags.list && i < sc->flags.count; i++) {
 		const char *name = sc->flags.list[i];
 
 		if (look_up(sec_flag_names, flag_values, name, &one) < 0)
